@@ -1,0 +1,50 @@
+//! What came of one call of a handler. Data, not an error: what happens next is decided elsewhere.
+
+use std::time::Duration;
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler answered in full with this status.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// Its `Retry-After`, where it was sent and understood.
+        retry_after: Option<Duration>,
+    },
+    /// No complete answer before the deadline.
+    TimedOut,
+    /// No complete answer at all: not reached, reset, broken. Holds a reason for people, without secrets.
+    Broken(String),
+}
+
+impl Outcome {
+    /// A stable word for logs and listings.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::TimedOut => "timed-out",
+            Self::Broken(_) => "broken",
+        }
+    }
+
+    /// The status, where there was one.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What went wrong, where the handler could not say so itself.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Answered { .. } => None,
+            Self::TimedOut => Some("no answer before the deadline"),
+            Self::Broken(reason) => Some(reason),
+        }
+    }
+}

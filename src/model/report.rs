@@ -1,0 +1,136 @@
+//! What listings show of deliveries, events, tasks and attempts: one shape for the admin listener, `--json` and the tables.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{DeliveryId, EventId, EventState, Fingerprint, HandlerName, Reason, SourceName, TaskState, Timestamp, Verdict};
+
+/// The version of every shape here, field `v`.
+pub const REPORT_VERSION: u8 = 1;
+
+/// One delivery, and where its event stands now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryReport {
+    /// [`REPORT_VERSION`].
+    pub v: u8,
+    /// Our id of it.
+    pub delivery_id: DeliveryId,
+    /// When its head had been read.
+    pub received_at: Timestamp,
+    /// The source that it came to.
+    pub source: SourceName,
+    /// The source's provider.
+    pub provider: String,
+    /// The event it is about; none where it was rejected.
+    pub event_id: Option<EventId>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// What it turned out to be.
+    pub verdict: Verdict,
+    /// The status that it was answered. None where the log lost the row and only the event knows of it.
+    pub status: Option<u16>,
+    /// Where the event stands.
+    pub state: Option<EventState>,
+    /// Further deliveries of the event that the log still holds.
+    pub duplicates: u64,
+    /// Calls of handlers for the event so far.
+    pub attempts: u64,
+    /// Of a first: `no-handler` or `ignored`. Of a rejected one: the refusal's code.
+    pub reason: Option<String>,
+    /// Whether its body was not the first one's.
+    pub body_differs: bool,
+    /// Whether its signed content had come before under another id.
+    pub signature_seen_before: bool,
+    /// From the head to the answer, in microseconds.
+    pub duration_us: Option<u64>,
+}
+
+/// A page of deliveries, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPage {
+    /// The rows.
+    pub deliveries: Vec<DeliveryReport>,
+    /// What to ask for the next page with, where there is one.
+    pub next: Option<DeliveryId>,
+    /// Rows that the log had to drop since the gateway started.
+    pub dropped: u64,
+    /// The oldest row that the log still holds.
+    pub log_since: Option<Timestamp>,
+}
+
+/// One event's whole story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventReport {
+    /// [`REPORT_VERSION`].
+    pub v: u8,
+    /// Our own key of it: the id of its first delivery.
+    pub key: Uuid,
+    /// Its source.
+    pub source: SourceName,
+    /// The source's provider.
+    pub provider: String,
+    /// Its id.
+    pub event_id: EventId,
+    /// The id as received, where it had to be replaced by a digest.
+    pub event_id_received: Option<String>,
+    /// Where in the request the id stands.
+    pub id_from: String,
+    /// Its type.
+    pub event_type: String,
+    /// Where it stands.
+    pub state: EventState,
+    /// Why it was done without a handler.
+    pub reason: Option<Reason>,
+    /// When its first delivery came.
+    pub received_at: Timestamp,
+    /// Which check of the preset it passed.
+    pub check: String,
+    /// The fingerprint of the secret that matched.
+    pub secret: Option<Fingerprint>,
+    /// Hex SHA-256 of the body as received.
+    pub body_sha256: String,
+    /// The body's size in bytes.
+    pub body_bytes: u64,
+    /// Whether the body is still kept.
+    pub body_kept: bool,
+    /// The status of the recorded acknowledgement.
+    pub ack_status: u16,
+    /// Every delivery that the log still holds, oldest first.
+    pub deliveries: Vec<DeliveryReport>,
+    /// One for each handler that was to get it.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// One handler's share of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The handler.
+    pub handler: HandlerName,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Why it is dead.
+    pub reason: Option<Reason>,
+    /// When it is due next, or its lease ends; of an open one.
+    pub due_at: Option<Timestamp>,
+    /// How often it was redriven.
+    pub redrives: u32,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<AttemptReport>,
+}
+
+/// One call of a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// 1, 2, ...
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in microseconds. None where the gateway stopped meanwhile.
+    pub duration_us: Option<u64>,
+    /// How it ended: `answered`, `timed-out`, `broken`, or `lost` where the gateway stopped meanwhile or the lease ended.
+    pub outcome: String,
+    /// The status that the handler answered.
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
