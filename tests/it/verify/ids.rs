@@ -85,6 +85,26 @@ fn the_first_template_that_can_be_read_names_the_event() {
 }
 
 #[test]
+fn a_header_that_any_template_of_the_id_reads_is_there_once() {
+    let event = "id = ['{body:/id}', '{header:X-Id}']";
+    let verifier = Verifier::new(settings(provider(event), &["secret of acme"])).expect("right settings");
+    let body = r#"{"id":"a"}"#;
+    let twice = [signed(body.as_bytes()), fields(&[("X-Id", "a"), ("x-id", "a")])].concat();
+    assert_eq!(verify(&verifier, &twice, body).err().map(|refusal| refusal.code()), Some("header-repeated"));
+}
+
+#[test]
+fn a_body_with_two_content_types_is_no_form() {
+    let verifier = Verifier::new(settings(provider("id = ['{form:id}']"), &["secret of acme"])).expect("right settings");
+    let form = ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned());
+    let json = ("Content-Type".to_owned(), "application/json".to_owned());
+    for types in [[form.clone(), json.clone()], [json, form.clone()], [form.clone(), form]] {
+        let fields = [signed(b"id=a"), types.to_vec()].concat();
+        assert_eq!(verify(&verifier, &fields, "id=a").err().map(|refusal| refusal.code()), Some("event-id-missing"));
+    }
+}
+
+#[test]
 fn an_id_in_a_form_is_read_strictly() {
     let verifier = Verifier::new(settings(provider("id = ['{form:id}']"), &["secret of acme"])).expect("right settings");
     let judged = |content_type: &str, body: &str| {

@@ -7,7 +7,7 @@ use hookgate::preset::Preset;
 use hookgate::verify::{Verifier, VerifierSettings};
 use ring::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 
-use super::{NOW_S, acme, judge, settings};
+use super::{NOW_S, acme, judge, settings, verify};
 use crate::helpers::sender::{fields, hex_text, tag};
 
 const EVENT: &str = "[providers.acme.event]\nid = ['{body:/id}']\n";
@@ -145,6 +145,9 @@ fn the_first_check_that_finds_a_signature_decides_and_none_falls_through() {
     assert_eq!(judge(&verifier, &fields(&[("C", &right)]), BODY), "accepted");
     assert_eq!(judge(&verifier, &fields(&[("C", &right), ("A", &wrong)]), BODY), "signature-mismatch");
     assert_eq!(judge(&verifier, &fields(&[("C", &wrong), ("A", &right)]), BODY), "signature-mismatch");
+    let right_a = hex_text(&tag(HMAC_SHA256, b"key", &[BODY.as_bytes()]));
+    let twice = fields(&[("A", &right_a), ("C", "1"), ("C", "2")]);
+    assert_eq!(judge(&verifier, &twice, BODY), "header-repeated", "of a check that would not decide, too");
 }
 
 #[test]
@@ -155,4 +158,27 @@ fn a_check_without_a_secret_does_not_take_part() {
     assert_eq!(judge(&verifier, &fields(&[("A", "x"), ("C", &right)]), BODY), "accepted");
     let pending = Verifier::new(with(&[("other", "key")], Some(&["a"]))).expect("right settings");
     assert!(pending.is_pending());
+}
+
+#[test]
+fn an_optional_value_that_is_there_in_two_ways_is_not_taken_for_missing() {
+    let verifier = verifier(check(
+        "algorithm = 'sha256'\nsignature = { from = 'header:S', encoding = 'hex' }\nmessage = '{body:/id}.{body:/more?}'",
+    ));
+    let right = hex_text(&tag(HMAC_SHA256, b"6b6579", &[b"e1."]));
+    assert_eq!(judge(&verifier, &fields(&[("S", &right)]), r#"{"id":"e1","more":null}"#), "accepted");
+    assert_eq!(judge(&verifier, &fields(&[("S", &right)]), r#"{"id":"e1","more":1,"more":2}"#), "message-unreadable");
+}
+
+#[test]
+fn the_signed_digest_tells_checks_and_unsigned_bodies_apart() {
+    let right = hex_text(&tag(HMAC_SHA256, b"key", &[BODY.as_bytes()]));
+    let both = Verifier::new(with(&[("signing", "key"), ("other", "key")], None)).expect("right settings");
+    let digest = |header: &str| verify(&both, &fields(&[(header, &right)]), BODY).expect("right").signed_digest();
+    assert_ne!(digest("A"), digest("C"));
+    let part =
+        verifier(check("algorithm = 'sha256'\nsignature = { from = 'header:S', encoding = 'hex' }\nmessage = '{body:/id}'"));
+    let right = hex_text(&tag(HMAC_SHA256, b"6b6579", &[b"e1"]));
+    let digest = |body: &str| verify(&part, &fields(&[("S", &right)]), body).expect("right").signed_digest();
+    assert_ne!(digest(r#"{"id":"e1","amount":1}"#), digest(r#"{"id":"e1","amount":2}"#));
 }

@@ -145,3 +145,10 @@ fn evidence_says_what_was_proven() {
     let digest = ring::digest::digest(&ring::digest::SHA256, &stripe.body);
     assert_eq!(admitted.body_digest().to_string(), sender::hex_text(digest.as_ref()));
 }
+
+#[test]
+fn a_verifier_is_shared_between_threads() {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Verifier>();
+    shared::<Admitted>();
+}

@@ -6,7 +6,8 @@ use hookgate::model::Secret;
 use hookgate::preset::builtin;
 use hookgate::verify::{KeyError, Refusal, RefusalKind, Verifier};
 
-use super::{judge, samples, settings, verifier, verify};
+use super::{NOW_S, judge, samples, settings, verifier, verify};
+use crate::helpers::sender::{self, fields};
 
 #[test]
 fn a_source_without_a_secret_is_not_ready_and_never_passes_anything() {
@@ -35,6 +36,17 @@ fn every_secret_is_tried_and_the_one_that_matched_is_told() {
 }
 
 #[test]
+fn of_several_secrets_that_match_the_newest_is_told() {
+    let [stripe, ..] = samples();
+    let newest = "whsec_the newest of two";
+    let verifier = verifier("stripe", &[newest, stripe.secret]);
+    let signature = sender::stripe_signature(newest, &NOW_S.to_string(), &stripe.body);
+    let fields = fields(&[("Stripe-Signature", &format!("{},v1={signature}", stripe.signature_value()))]);
+    let admitted = verify(&verifier, &fields, &stripe.body).expect("right");
+    assert_eq!(admitted.secret(), Some(&verifier.fingerprints()[0].1));
+}
+
+#[test]
 fn a_secret_of_standard_webhooks_may_come_with_or_without_its_prefix() {
     let [_, _, standard] = samples();
     let bare = standard.secret.strip_prefix("whsec_").expect("the prefix");
@@ -56,7 +68,7 @@ fn an_undecodable_secret_is_an_error_that_does_not_tell_it() {
     };
     for bad in ["whsec_canary!", "whsec_Y2FuYXJ5MQ", "canary_-", "whsec_whsec_Y2FuYXJ5"] {
         let error = error(bad);
-        assert!(matches!(error, KeyError::Undecodable { .. }), "{bad}: {error}");
+        assert!(matches!(error, KeyError::Undecodable { place: 0, .. }), "{bad}: {error}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     }
     assert!(matches!(error("whsec_"), KeyError::Empty { .. }));

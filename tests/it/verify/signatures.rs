@@ -64,6 +64,8 @@ fn base64_of_another_alphabet_or_padding_does_not_pass() {
     assert_eq!(judged(&|value| value.replace('+', "-").replace('/', "_")), "signature-malformed");
     assert_eq!(judged(&|value| value.replace('=', "")), "signature-malformed");
     assert_eq!(judged(&|value| format!("{value}=")), "signature-malformed");
+    assert_eq!(judged(&|value| value.replace('=', "A")), "signature-malformed", "33 bytes that begin right");
+    assert_eq!(judged(&|value| format!("{}==", &value[..value.len() - 2])), "signature-malformed", "31 bytes that begin right");
     assert_eq!(judged(&|value| value.replace("v1,", "v1, ")), "signature-malformed");
 }
 
