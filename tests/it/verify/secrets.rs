@@ -91,7 +91,7 @@ fn a_fingerprint_names_a_secret_and_is_no_plain_digest_of_it() {
     assert_eq!(one, fingerprint("one secret of ours"));
     assert_ne!(one, fingerprint("two secrets of ours"));
     let plain = ring::digest::digest(&ring::digest::SHA256, b"one secret of ours");
-    assert!(!crate::helpers::sender::hex_text(plain.as_ref()).starts_with(&one));
+    assert!(!sender::hex_text(plain.as_ref()).starts_with(&one));
 }
 
 #[test]
