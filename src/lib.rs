@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod clock;
+pub mod fixture;
 pub mod flaws;
 pub mod ledger;
 pub mod model;

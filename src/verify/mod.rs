@@ -1,4 +1,28 @@
 //! Pure verification: bytes, secrets and the time in, evidence or a refusal out.
+//!
+//! This room knows no store, no clock, nothing asynchronous and no logging. It owns [`Admitted`], the evidence that alone can
+//! become a claim, and interprets the presets of `preset`.
 
 mod admitted;
+mod candidates;
+mod form;
+mod hmac;
+mod ident;
+mod json;
+mod key;
+mod message;
+mod plan;
+mod prove;
+mod reading;
+mod refusal;
+mod resign;
+mod verifier;
+mod window;
+
 pub use admitted::Admitted;
+pub use key::KeyError;
+pub use refusal::{Refusal, RefusalKind};
+pub use verifier::{Verifier, VerifierSettings};
+
+/// Most signatures that one request may offer.
+pub const CANDIDATES_MAX: usize = candidates::CANDIDATES_MAX;

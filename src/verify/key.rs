@@ -1,0 +1,108 @@
+//! From a secret's text to its key, and to the fingerprint that names it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::hmac::Keyed;
+use crate::model::{Fingerprint, Secret};
+use crate::preset::{Check, KeyEncoding};
+
+/// Below this many bytes a key could be found by trying.
+const KEY_BYTES_SHORT: usize = 16;
+/// Stands before the secret in its fingerprint, so that it is no plain digest of the secret.
+const FINGERPRINT_LABEL: &[u8] = b"hookgate fingerprint 1\0";
+/// How many hex digits name a secret.
+const FINGERPRINT_DIGITS: usize = 8;
+
+/// Why a source's settings make no verifier. A secret's text is never told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// A secret is not written as the provider writes them.
+    #[error("a secret in slot `{slot}` is not {expected}")]
+    Undecodable {
+        /// Its slot.
+        slot: String,
+        /// How the provider writes them.
+        expected: &'static str,
+    },
+    /// Nothing is left of a secret once it is decoded.
+    #[error("a secret in slot `{slot}` is empty once decoded")]
+    Empty {
+        /// Its slot.
+        slot: String,
+    },
+    /// The provider has no such slot.
+    #[error("the provider has no secret slot `{slot}`; it has {known}")]
+    UnknownSlot {
+        /// The slot.
+        slot: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The provider has no such check.
+    #[error("`allow`: the provider has no check `{check}`; it has {known}")]
+    UnknownCheck {
+        /// The check.
+        check: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// No check is allowed.
+    #[error("`allow` is empty: no delivery could ever pass")]
+    NothingAllowed,
+    /// A parameter of the provider is not given.
+    #[error("the provider needs the parameter `{name}`: {help}")]
+    ParamMissing {
+        /// The parameter.
+        name: String,
+        /// The provider's line of help.
+        help: String,
+    },
+    /// The provider has no such parameter.
+    #[error("the provider has no parameter `{name}`")]
+    ParamUnknown {
+        /// The parameter.
+        name: String,
+    },
+}
+
+/// A secret, ready to be tried.
+pub(super) struct Key {
+    /// Its keyed state.
+    pub(super) keyed: Keyed,
+    /// What names it.
+    pub(super) fingerprint: Fingerprint,
+    /// Whether it is short enough to be guessed.
+    pub(super) is_short: bool,
+}
+
+impl Key {
+    /// Makes a key by the rule of a check.
+    pub(super) fn new(check: &Check, secret: &Secret) -> Result<Self, KeyError> {
+        let slot = || check.slot.as_ref().to_owned();
+        let bytes = decode(check, secret).map_err(|expected| KeyError::Undecodable { slot: slot(), expected })?;
+        let keyed = Keyed::new(check.algorithm, &bytes).ok_or_else(|| KeyError::Empty { slot: slot() })?;
+        Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: bytes.len() < KEY_BYTES_SHORT })
+    }
+}
+
+/// The key bytes, or how the text should have been written.
+fn decode(check: &Check, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    let text = secret.reveal();
+    let strip = check.key.strip.as_deref().unwrap_or_default();
+    let text = text.strip_prefix(strip.as_bytes()).unwrap_or(text);
+    let decoded = match check.key.encoding {
+        KeyEncoding::Utf8 => Ok(text.to_vec()),
+        KeyEncoding::Hex => hex::decode(text).or(Err("hex digits, two a byte")),
+        KeyEncoding::Base64 => STANDARD.decode(text).or(Err("padded base64")),
+    };
+    decoded.map(Zeroizing::new)
+}
+
+/// The first 8 hex digits of SHA-256 over a label and the secret as written.
+pub(super) fn fingerprint(secret: &Secret) -> Fingerprint {
+    let digest = Sha256::new().chain_update(FINGERPRINT_LABEL).chain_update(secret.reveal()).finalize();
+    Fingerprint(hex::encode(digest).chars().take(FINGERPRINT_DIGITS).collect::<String>().into())
+}

@@ -1,0 +1,70 @@
+//! The provider's own signature, made anew: for handlers that verify it themselves, and for fixtures that are played again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Verifier;
+use super::message::Context;
+use super::reading::Reading;
+use crate::model::{Headers, Timestamp};
+use crate::preset::{Check, Encoding, Locator, Parts};
+
+impl Verifier {
+    /// The headers that sign a request anew, with the newest secret and the time `now`: names as the preset writes them.
+    ///
+    /// They replace headers of the same names. None where nothing can be signed so: no secret yet, a signature or a time
+    /// inside the body, a signature with elements of its own that only the provider knows, a part of the message missing.
+    #[must_use]
+    pub fn sign(&self, headers: &Headers, body: &[u8], now: Timestamp) -> Option<Vec<(String, String)>> {
+        let (check, key, plan) = self.signing()?;
+        // A handler is called by the one method that the provider has.
+        let [method] = self.preset().methods() else { return None };
+        let Locator::Header(signature_header) = &check.signature.from else { return None };
+        let now_s = now.unix_s().to_string();
+        let time_header = match check.time.as_ref().map(|time| &time.from) {
+            Some(Locator::Header(name)) => Some(name),
+            None | Some(Locator::SignatureKey(_) | Locator::SignaturePlace(_)) => None,
+            Some(_) => return None,
+        };
+        let reading = Reading::new(plan, method, headers, body);
+        let context = Context { check, reading: &reading, elements: None, time: Some(now_s.as_bytes()) };
+        let tag = key.keyed.tag(&context.message().ok()?);
+        let value = write(check, tag.as_bytes(), &now_s)?;
+        let mut signed = vec![(signature_header.written().to_owned(), value)];
+        if let Some(name) = time_header {
+            signed.push((name.written().to_owned(), now_s));
+        }
+        Some(signed)
+    }
+}
+
+/// The signature's value as the provider writes it.
+fn write(check: &Check, digest: &[u8], now_s: &str) -> Option<String> {
+    let rule = &check.signature;
+    let encoded = match rule.encoding {
+        Encoding::Hex => hex::encode(digest),
+        Encoding::Base64 => STANDARD.encode(digest),
+    };
+    let signature = format!("{}{encoded}", rule.prefix.as_deref().unwrap_or_default());
+    let time_from = check.time.as_ref().map(|time| &time.from);
+    let mut elements = Vec::new();
+    match &rule.parts {
+        Parts::Named { pair, keys } => {
+            if let Some(Locator::SignatureKey(name)) = time_from {
+                elements.push(format!("{name}{pair}{now_s}"));
+            }
+            elements.push(format!("{}{pair}{signature}", keys.first()?));
+        }
+        Parts::Placed { skip } => {
+            for place in 0..*skip {
+                let is_time = time_from == Some(&Locator::SignaturePlace(place));
+                elements.push(if is_time { now_s.to_owned() } else { return None });
+            }
+            elements.push(signature);
+        }
+    }
+    match &rule.split {
+        Some(split) => Some(elements.join(split)),
+        None => elements.pop().filter(|_| elements.is_empty()),
+    }
+}

@@ -1,0 +1,211 @@
+//! A source's verifier: its preset and its secrets, prepared once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::key::{Key, KeyError, fingerprint};
+use super::plan::Plan;
+use super::prove::{ArmedCheck, prove};
+use super::reading::Reading;
+use super::{Admitted, Refusal, ident};
+use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
+use crate::preset::{Check, Locator, Preset};
+
+/// The type of an event whose own cannot be read.
+const TYPE_UNKNOWN: &str = "unknown";
+/// Headers that are kept beside those that the preset names.
+const KEPT_ALWAYS: [&str; 2] = ["content-type", "user-agent"];
+
+/// What a source says about its verification.
+#[derive(Clone, Debug)]
+pub struct VerifierSettings {
+    /// The source.
+    pub source: SourceName,
+    /// Its provider.
+    pub preset: Arc<Preset>,
+    /// Its secrets by slot, the newest first.
+    pub secrets: Vec<(String, Secret)>,
+    /// The checks that it allows. None: the first of each slot.
+    pub allow: Option<Vec<String>>,
+    /// How far a signed time may lie on either side of now. None: as the preset says; zero: it is not looked at.
+    pub tolerance: Option<Duration>,
+    /// The provider's parameters.
+    pub params: BTreeMap<String, String>,
+    /// Headers to keep for handlers beyond the preset's own, in lower case.
+    pub kept_headers: Vec<String>,
+}
+
+/// Judges the deliveries of one source.
+pub struct Verifier {
+    source: SourceName,
+    preset: Arc<Preset>,
+    checks: Vec<ArmedCheck>,
+    fingerprints: Vec<(String, Fingerprint, bool)>,
+    plan: Plan,
+    /// Headers that may be there once at most.
+    read_once: Vec<Box<str>>,
+    kept: Vec<Box<str>>,
+    type_unknown: Arc<str>,
+}
+
+impl Verifier {
+    /// Prepares every secret.
+    ///
+    /// # Errors
+    /// [`KeyError`] where settings and preset do not fit.
+    pub fn new(settings: VerifierSettings) -> Result<Self, KeyError> {
+        judge(&settings)?;
+        let VerifierSettings { source, preset, secrets, allow, tolerance, params, kept_headers } = settings;
+        let mut fingerprints: Vec<(String, Fingerprint, bool)> =
+            secrets.iter().map(|(slot, secret)| (slot.clone(), fingerprint(secret), false)).collect();
+        let allowed: Vec<Arc<str>> = preset.allowed(allow.as_deref()).iter().map(|check| Arc::clone(&check.id)).collect();
+        let mut checks = Vec::new();
+        for (place, check) in preset.checks().iter().enumerate().filter(|(_, check)| allowed.contains(&check.id)) {
+            let mut keys = Vec::new();
+            for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| **slot == *check.slot) {
+                let key = Key::new(check, secret)?;
+                fingerprints[number].2 |= key.is_short;
+                keys.push(key);
+            }
+            let preset_tolerance = check.time.as_ref().map_or(Duration::ZERO, |time| time.tolerance);
+            if !keys.is_empty() {
+                checks.push(ArmedCheck { place, keys, tolerance: tolerance.unwrap_or(preset_tolerance) });
+            }
+        }
+        Ok(Self {
+            plan: Plan::new(&preset, params),
+            read_once: read_once(&preset, &checks),
+            kept: kept(&preset, &kept_headers),
+            source,
+            preset,
+            checks,
+            fingerprints,
+            type_unknown: TYPE_UNKNOWN.into(),
+        })
+    }
+
+    /// Whether no check has a secret, so that nothing can be judged yet.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        self.checks.is_empty()
+    }
+
+    /// The slot and the fingerprint of each secret, and whether it is under 16 bytes once decoded.
+    #[must_use]
+    pub fn fingerprints(&self) -> &[(String, Fingerprint, bool)] {
+        &self.fingerprints
+    }
+
+    /// The source's provider.
+    #[must_use]
+    pub const fn preset(&self) -> &Arc<Preset> {
+        &self.preset
+    }
+
+    /// Judges one delivery over the exact bytes received.
+    ///
+    /// # Errors
+    /// [`Refusal`] unless it is proven, fresh, and says which event it is about.
+    pub fn verify(&self, delivery: &Delivery, now: Timestamp) -> Result<Admitted, Refusal> {
+        if self.is_pending() {
+            return Err(Refusal::SourceNotReady);
+        }
+        let reading = Reading::new(&self.plan, &delivery.method, &delivery.headers, &delivery.body);
+        if self.read_once.iter().any(|name| reading.is_repeated(name)) {
+            return Err(Refusal::HeaderRepeated);
+        }
+        let proof = prove(&self.preset, &self.checks, &reading, now)?;
+        let event = self.preset.event();
+        let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
+        let event_type = ident::read_type(event, &reading);
+        Ok(Admitted {
+            source: self.source.clone(),
+            delivery_id: delivery.id,
+            received_at: delivery.received_at,
+            event_id: identity.id,
+            event_id_received: identity.received,
+            event_type: event_type.map_or_else(|| Arc::clone(&self.type_unknown), Arc::from),
+            id_from: identity.from,
+            id_signed: event.id_signed,
+            check: proof.check,
+            secret: Some(proof.secret),
+            body_digest: proof.body_digest,
+            signed_digest: proof.signed_digest,
+            headers: self.keep(&delivery.headers),
+            body: delivery.body.clone(),
+        })
+    }
+
+    fn keep(&self, headers: &Headers) -> Headers {
+        let mut kept = Headers::with_capacity(self.kept.len());
+        for (name, value) in headers.iter() {
+            if Headers::is_clean(value) && self.kept.iter().any(|wanted| **wanted == *name) {
+                kept.push(name, value.clone());
+            }
+        }
+        kept
+    }
+
+    /// The check that signs anew, with its newest secret; its plan.
+    pub(super) fn signing(&self) -> Option<(&Check, &Key, &Plan)> {
+        let armed = self.checks.first()?;
+        Some((armed.rules(&self.preset), armed.keys.first()?, &self.plan))
+    }
+}
+
+/// Sees that settings and preset speak of the same slots, checks and parameters.
+fn judge(settings: &VerifierSettings) -> Result<(), KeyError> {
+    let preset = &settings.preset;
+    let slots = preset.slots();
+    if let Some((slot, _)) = settings.secrets.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
+        return Err(KeyError::UnknownSlot { slot: slot.clone(), known: slots.join(", ") });
+    }
+    let known = || preset.checks().iter().map(|check| &*check.id);
+    if let Some(allow) = &settings.allow {
+        if let Some(check) = allow.iter().find(|id| !known().any(|known| *known == ***id)) {
+            return Err(KeyError::UnknownCheck { check: check.clone(), known: known().collect::<Vec<_>>().join(", ") });
+        }
+        if allow.is_empty() {
+            return Err(KeyError::NothingAllowed);
+        }
+    }
+    if let Some((name, help)) = preset.params().iter().find(|(name, _)| !settings.params.contains_key(*name)) {
+        return Err(KeyError::ParamMissing { name: name.clone(), help: help.clone() });
+    }
+    if let Some(name) = settings.params.keys().find(|name| !preset.params().contains_key(*name)) {
+        return Err(KeyError::ParamUnknown { name: name.clone() });
+    }
+    Ok(())
+}
+
+/// The headers that the id or a check of the source reads. A type may be read twice: it is then `unknown`.
+fn read_once(preset: &Preset, checks: &[ArmedCheck]) -> Vec<Box<str>> {
+    let of_checks = checks.iter().flat_map(|armed| armed.rules(preset).locators());
+    let mut names: Vec<Box<str>> = Vec::new();
+    for locator in of_checks.chain(preset.event().id_locators()) {
+        if let Locator::Header(name) = locator
+            && !names.iter().any(|known| **known == *name.lower())
+        {
+            names.push(name.lower().into());
+        }
+    }
+    names
+}
+
+/// The headers that are kept for handlers.
+fn kept(preset: &Preset, beyond: &[String]) -> Vec<Box<str>> {
+    let wanted = preset.named_headers().into_iter().chain(KEPT_ALWAYS).chain(beyond.iter().map(String::as_str));
+    let mut names: Vec<Box<str>> = Vec::new();
+    for name in wanted.filter(|name| is_keepable(name)) {
+        if !names.iter().any(|known| **known == *name) {
+            names.push(name.into());
+        }
+    }
+    names
+}
+
+/// Credentials are never kept, nor what would be taken for our own word.
+fn is_keepable(name: &str) -> bool {
+    !matches!(name, "authorization" | "cookie" | "idempotency-key") && !name.starts_with("hookgate-")
+}
