@@ -118,7 +118,13 @@ impl Admitted {
 /// Evidence without a check.
 #[doc(hidden)]
 #[must_use]
-pub fn admitted_for_tests(source: SourceName, delivery_id: DeliveryId, received_at: Timestamp, event_id: EventId, body: Bytes) -> Admitted {
+pub fn admitted_for_tests(
+    source: SourceName,
+    delivery_id: DeliveryId,
+    received_at: Timestamp,
+    event_id: EventId,
+    body: Bytes,
+) -> Admitted {
     let mut digest = [0; 32];
     digest.iter_mut().zip(body.iter().chain(std::iter::repeat(&0))).for_each(|(to, from)| *to = *from);
     Admitted {

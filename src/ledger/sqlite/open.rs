@@ -146,6 +146,20 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the store is merely out of reach: taken, missing, on the wrong disk. Else it is damaged, lost or too new.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Locked { .. }
+                | Self::DirectoryMissing(_)
+                | Self::NetworkFileSystem { .. }
+                | Self::NoDatabase(_)
+                | Self::Busy
+                | Self::Io { .. }
+        )
+    }
+
     /// A stable word for logs.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -1,0 +1,72 @@
+//! Which handlers get an event: by source and by globs over its type.
+
+use std::sync::Arc;
+
+use crate::model::{HandlerName, SourceName, TypeGlob};
+
+/// What one handler hears.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The handler.
+    pub handler: HandlerName,
+    /// The sources that it hears; none is all.
+    pub sources: Option<Vec<SourceName>>,
+    /// The types that it wants; empty is all.
+    pub events: Vec<TypeGlob>,
+}
+
+impl Route {
+    fn takes(&self, source: &SourceName, event_type: &str) -> bool {
+        let hears = self.sources.as_ref().is_none_or(|sources| sources.contains(source));
+        hears && (self.events.is_empty() || self.events.iter().any(|glob| glob.matches(event_type)))
+    }
+}
+
+/// What every handler hears.
+#[derive(Clone, Debug, Default)]
+pub struct Routes(Vec<Route>);
+
+impl Routes {
+    /// These.
+    #[must_use]
+    pub const fn new(routes: Vec<Route>) -> Self {
+        Self(routes)
+    }
+
+    /// The handlers that get an event of this source and type, in the order of the configuration.
+    #[must_use]
+    pub fn matching(&self, source: &SourceName, event_type: &str) -> Arc<[HandlerName]> {
+        self.0.iter().filter(|route| route.takes(source, event_type)).map(|route| route.handler.clone()).collect()
+    }
+
+    /// Every handler.
+    pub fn handlers(&self) -> impl Iterator<Item = &HandlerName> {
+        self.0.iter().map(|route| &route.handler)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_goes_to_each_handler_that_hears_its_source_and_wants_its_type() {
+        let name = |text| HandlerName::parse(text).expect("a name");
+        let source = |text| SourceName::parse(text).expect("a name");
+        let routes = Routes::new(vec![
+            Route { handler: name("all"), sources: None, events: vec![] },
+            Route { handler: name("billing"), sources: Some(vec![source("stripe")]), events: vec![TypeGlob::parse("invoice.*")] },
+            Route {
+                handler: name("ci"),
+                sources: Some(vec![source("github")]),
+                events: vec![TypeGlob::parse("push"), TypeGlob::parse("pull_request")],
+            },
+        ]);
+        let matching =
+            |from, event_type| routes.matching(&source(from), event_type).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(matching("stripe", "invoice.paid"), ["all", "billing"]);
+        assert_eq!(matching("github", "invoice.paid"), ["all"], "another source");
+        assert_eq!(matching("github", "pull_request.opened"), ["all", "ci"], "a dotted prefix");
+        assert_eq!(matching("github", "pull_request_review.submitted"), ["all"], "no dotted prefix");
+    }
+}
