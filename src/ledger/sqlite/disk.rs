@@ -54,7 +54,8 @@ impl Disk {
 
     /// The name of the network file system, where it is one.
     pub(super) fn network(&self) -> io::Result<Option<&'static str>> {
-        let kind = u32::try_from(i64::from(statfs(&self.directory)?.f_type) & 0xffff_ffff).unwrap_or(0);
+        // The kernel's numbers have 32 bits, whatever type a platform gives them.
+        let kind = (statfs(&self.directory)?.f_type & 0xffff_ffff) as u32;
         Ok(NETWORKS.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name))
     }
 
