@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::access::{self, Access};
 use super::exit::{Failure, NO, OK, USAGE};
-use super::print::{self, DIM, GREEN, RED, YELLOW};
+use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
 use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, nearest};
@@ -153,24 +153,24 @@ fn show(page: &DeliveryPage, quiet: bool) {
     }
 }
 
-fn row(delivery: &DeliveryReport) -> Vec<String> {
+fn row(delivery: &DeliveryReport) -> Vec<Piece> {
     vec![
-        print::date(delivery.received_at),
+        plain(print::date(delivery.received_at)),
         verdict(delivery.verdict),
-        delivery.status.map_or_else(String::new, |status| status.to_string()),
-        event(delivery),
-        delivery.event_type.clone().unwrap_or_default(),
-        delivery.state.map_or_else(String::new, state),
-        count(delivery.duplicates),
-        count(delivery.attempts),
-        note(delivery),
+        plain(delivery.status.map_or_else(String::new, |status| status.to_string())),
+        plain(event(delivery)),
+        plain(delivery.event_type.clone().unwrap_or_default()),
+        delivery.state.map_or_else(|| plain(""), state),
+        plain(count(delivery.duplicates)),
+        plain(count(delivery.attempts)),
+        plain(note(delivery)),
     ]
 }
 
 fn one_line(delivery: &DeliveryReport) -> String {
     let row = row(delivery);
-    let words = row.iter().enumerate().filter(|(index, text)| !text.is_empty() && !matches!(index, 6 | 7));
-    words.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("  ")
+    let words = row.iter().enumerate().filter(|(index, (text, _))| !text.is_empty() && !matches!(index, 6 | 7));
+    words.map(|(_, (text, style))| print::paint(text, *style)).collect::<Vec<_>>().join("  ")
 }
 
 fn event(delivery: &DeliveryReport) -> String {
@@ -197,21 +197,21 @@ fn count(number: u64) -> String {
 }
 
 /// A verdict in its colour.
-pub(super) fn verdict(verdict: Verdict) -> String {
+pub(super) fn verdict(verdict: Verdict) -> Piece {
     let style = match verdict {
         Verdict::First | Verdict::Handshake => GREEN,
         Verdict::Duplicate => YELLOW,
         Verdict::Conflict | Verdict::Rejected => RED,
     };
-    print::paint(verdict, style)
+    (verdict.to_string(), style)
 }
 
 /// A state in its colour.
-pub(super) fn state(state: EventState) -> String {
+pub(super) fn state(state: EventState) -> Piece {
     let style = match state {
         EventState::Done => GREEN,
         EventState::Accepted => YELLOW,
         EventState::Dead => RED,
     };
-    print::paint(state, style)
+    (state.to_string(), style)
 }

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use anstyle::{AnsiColor, Effects, Style};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::exit::Failure;
 use crate::gateway::{AttemptNotice, DeliveryNotice};
@@ -91,21 +91,46 @@ pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize::b(bytes).display().iec().to_string()
 }
 
+/// A piece of a table: text and its style.
+pub(super) type Piece = (String, Style);
+
+/// A piece without a style.
+pub(super) fn plain(text: impl Into<String>) -> Piece {
+    (text.into(), Style::new())
+}
+
 /// A table without borders: headed columns, two blanks apart.
-pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head.iter().map(|text| paint(text, DIM)));
-    rows.into_iter().for_each(|row| {
-        table.add_row(row);
+    if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
+        table.force_no_tty();
+    }
+    table.set_header(head.iter().map(|text| cell(&((*text).to_owned(), DIM))));
+    rows.iter().for_each(|row| {
+        table.add_row(row.iter().map(cell));
     });
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2)).set_constraint(ColumnConstraint::ContentWidth);
+        column.set_padding((0, 2));
         if right.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The table measures text, so its styles are not escape codes in the text but its own.
+fn cell((text, style): &Piece) -> Cell {
+    let mut cell = Cell::new(text);
+    if style.get_effects().contains(Effects::DIMMED) {
+        cell = cell.add_attribute(Attribute::Dim);
+    }
+    match *style {
+        GREEN => cell.fg(Color::Green),
+        YELLOW => cell.fg(Color::Yellow),
+        RED => cell.fg(Color::Red),
+        _ => cell,
+    }
 }
 
 /// A delivery that was answered, as `serve` prints it.

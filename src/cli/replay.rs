@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Client;
 
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
+use super::print::plain;
 use super::sign::{Defect, Shot, shoot};
 use super::{Global, ReplayArgs, print, setup};
 use crate::clock::{Clock, SystemClock};
@@ -401,13 +402,13 @@ fn table(played: &[Played]) {
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0);
     let head = ["SENT", "FIRST", "DUPLICATE", "REJECTED", "FAILED", "P50", "P99"];
     let row = vec![
-        played.len().to_string(),
-        count("first"),
-        count("duplicate"),
-        count("rejected"),
-        count("failed"),
-        print::millis(at(50)),
-        print::millis(at(99)),
+        plain(played.len().to_string()),
+        plain(count("first")),
+        plain(count("duplicate")),
+        plain(count("rejected")),
+        plain(count("failed")),
+        plain(print::millis(at(50))),
+        plain(print::millis(at(99))),
     ];
     print::line(&print::table(&head, vec![row], &[0, 1, 2, 3, 4, 5, 6]));
 }

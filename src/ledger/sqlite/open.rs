@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -248,7 +249,10 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     })?;
     let expected = Expected { path: &path, remembered, new_database: settings.new_database };
     let exists = expected.check_file(fs::metadata(&path).ok().map(|file| file.len()))?;
-    let opened = connect(&path, exists, settings.busy_timeout)
+    if !exists {
+        create_private(&path).map_err(at_path)?;
+    }
+    let opened = connect(&path, settings.busy_timeout)
         .and_then(|mut conn| prepare(&mut conn, &expected, &disk, sources, wall).map(|ready| (conn, ready)));
     let (conn, Ready { id, created, mut full }) = match opened {
         Err(OpenError::Damaged(reason)) => {
@@ -307,9 +311,14 @@ impl Expected<'_> {
     }
 }
 
-fn connect(path: &Path, exists: bool, busy_timeout: Duration) -> Result<Connection, OpenError> {
-    let create = if exists { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+/// The database holds bodies, so it is its owner's alone; SQLite gives the files beside it the same mode. It is closed again before
+/// SQLite opens it: a file handle of ours that closed later would take SQLite's locks with it.
+fn create_private(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+}
+
+fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
