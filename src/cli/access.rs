@@ -121,7 +121,11 @@ impl Access {
                 let found: Events = remote.get("events", &EventQuery::from(name)).await?;
                 Ok(found.events.into_iter().next())
             }
-            Self::Database(ledger, _) => ledger.find(name.clone()).await.map_err(|error| ledger_failure(&error)),
+            Self::Database(ledger, routes) => {
+                let mut found = ledger.find(name.clone()).await.map_err(|error| ledger_failure(&error))?;
+                found.iter_mut().for_each(|event| event.mark_unhandled(routes.handlers()));
+                Ok(found)
+            }
         }
     }
 

@@ -47,9 +47,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let handles = [public.handle(), admin.handle()];
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
     let ready = ready_file(args.ready_file.as_deref(), listen, admin_listen)?;
-    if !global.quiet {
-        banner(&settings, &gateway, listen, store.created()).await;
-    }
+    announce(global, &settings, &gateway, listen, store.created()).await;
     let code = until_stopped(failed, servers).await;
     stop(&gateway, handles, &settings).await;
     drop(ready);
@@ -126,8 +124,40 @@ fn log(notice: &Notice) {
     }
 }
 
+/// To people in words, to machines as a log line. Warnings go to both.
+async fn announce(global: &Global, settings: &Settings, gateway: &Gateway, listen: SocketAddr, is_new: bool) {
+    let warnings = settings.warnings.iter().cloned().chain(unhandled(gateway).await);
+    match global.log_format {
+        LogFormat::Json => {
+            tracing::info!(listen = %listen, database = %settings.database.display(), new_database = is_new, "the gateway listens");
+            warnings.for_each(|warning| tracing::warn!("{warning}"));
+        }
+        LogFormat::Pretty => {
+            if !global.quiet {
+                banner(settings, listen, is_new);
+            }
+            warnings.for_each(|warning| print::warning(&warning));
+            if !global.quiet && settings.file.is_none() {
+                demo_hints(listen);
+            }
+        }
+    }
+}
+
+/// Tasks that wait for a handler that is no more.
+async fn unhandled(gateway: &Gateway) -> Vec<String> {
+    let known = gateway.routes().handlers().cloned().collect();
+    let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
+    let say = |(handler, tasks)| {
+        format!(
+            "{tasks} tasks of handler `{handler}` wait, and no handler has that name now: bring it back, or move each with hookgate redrive ID --handler {handler} --to-handler NEW"
+        )
+    };
+    tasks.into_iter().map(say).collect()
+}
+
 /// What there is, where it came from, and what to do next.
-async fn banner(settings: &Settings, gateway: &Gateway, listen: SocketAddr, is_new: bool) {
+fn banner(settings: &Settings, listen: SocketAddr, is_new: bool) {
     let new = if is_new { "new database" } else { "database" };
     print::line(&format!("{} {}", print::paint(new, print::BOLD), settings.database.display()));
     for source in &settings.sources {
@@ -141,16 +171,6 @@ async fn banner(settings: &Settings, gateway: &Gateway, listen: SocketAddr, is_n
     }
     for handler in &settings.handlers {
         print::line(&format!("{}  {}", print::paint(&handler.name, print::BOLD), super::check::handler_target(handler)));
-    }
-    settings.warnings.iter().for_each(|warning| print::warning(warning));
-    let known = gateway.routes().handlers().cloned().collect();
-    for (handler, tasks) in gateway.ledger().unhandled(known).await.unwrap_or_default() {
-        print::warning(&format!(
-            "{tasks} tasks of handler `{handler}` wait, and no handler has that name now: bring it back, or move them with hookgate redrive ID --handler {handler} --to-handler NEW"
-        ));
-    }
-    if settings.file.is_none() {
-        demo_hints(listen);
     }
 }
 

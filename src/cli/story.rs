@@ -59,6 +59,9 @@ fn task(task: &TaskReport) {
     if let Some(due) = task.due_at {
         title.push_str(&format!(", due {due}"));
     }
+    if task.unhandled {
+        title.push_str(&format!(", {}: no handler has this name now", print::paint("unhandled", print::YELLOW)));
+    }
     if task.redrives > 0 {
         title.push_str(&format!(", redriven {}x", task.redrives));
     }

@@ -12,6 +12,7 @@ use uuid::ContextV7;
 
 use super::decide::{Difference, compare};
 use super::notice::{DeliveryNotice, Notice, Tell};
+use super::route::Unwanted;
 use super::{Held, Load, Problem, Routes, Source};
 use crate::clock::Clock;
 use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Note, Patience, Plan, StoreState};
@@ -44,6 +45,7 @@ pub struct Receiver {
     clock: Arc<dyn Clock>,
     tell: Tell,
     ids: Mutex<ContextV7>,
+    unwanted: Unwanted,
 }
 
 /// A request's head, as far as it decides anything before the body is read.
@@ -112,7 +114,7 @@ impl Receiver {
         tell: Tell,
     ) -> Self {
         let by_name = settings.sources.iter().map(|source| (source.name().as_str().into(), Arc::clone(source))).collect();
-        Self { settings, by_name, ledger, journal, clock, tell, ids: Mutex::new(ContextV7::new()) }
+        Self { settings, by_name, ledger, journal, clock, tell, ids: Mutex::new(ContextV7::new()), unwanted: Unwanted::default() }
     }
 
     /// Steps 1 to 5: everything that the head decides. The body has not been read.
@@ -211,6 +213,11 @@ impl Receiver {
             ..self.note(entry, seen, entry.id, Verdict::First, ack.status)
         };
         self.finish(note, Some(seen), None);
+        let now = self.clock.monotonic();
+        if reason == Some(Reason::NoHandler) && self.unwanted.is_news(entry.source.name(), &seen.event_type, now) {
+            tracing::warn!(source.name = %entry.source.name(), event.r#type = %seen.event_type,
+                "no handler wants events of this type: they are stored, and `hookgate redrive` hands them on once one does");
+        }
         Answer::Acked { ack, event: seen.name(entry), replayed: false }
     }
 

@@ -92,17 +92,22 @@ async fn events(gateway: web::Data<Gateway>, query: actix_web::Result<web::Query
             Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
         };
     match gateway.ledger().find(name).await {
-        Ok(found) => answer::json(&Events { events: found.into_iter().collect() }),
+        Ok(found) => answer::json(&Events { events: found.into_iter().map(|report| marked(&gateway, report)).collect() }),
         Err(error) => answer::of_ledger_error(&error),
     }
 }
 
 async fn event(gateway: web::Data<Gateway>, key: web::Path<Uuid>) -> HttpResponse {
     match gateway.ledger().find(by_key(&key)).await {
-        Ok(Some(report)) => answer::json(&report),
+        Ok(Some(report)) => answer::json(&marked(&gateway, report)),
         Ok(None) => missing(),
         Err(error) => answer::of_ledger_error(&error),
     }
+}
+
+fn marked(gateway: &Gateway, mut report: EventReport) -> EventReport {
+    report.mark_unhandled(gateway.routes().handlers());
+    report
 }
 
 /// The exact bytes, never as something that a browser would run.
