@@ -10,6 +10,7 @@ mod problem;
 mod receive;
 mod redrive;
 mod route;
+mod scribe;
 mod source;
 
 pub use decide::{Difference, RetryPolicy, compare, settle};
