@@ -72,7 +72,6 @@ pub struct Entry {
     /// The account for its body's bytes.
     pub held: Held,
     pub(super) started: Duration,
-    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Entry {
@@ -128,16 +127,14 @@ impl Receiver {
         if !source.settings.methods.iter().any(|method| method == head.method) {
             return Err(Answer::Allow(source.settings.methods.clone()));
         }
-        let mut entry = self.open(source);
+        let entry = self.open(source);
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
         }
-        if !source.settings.sender_retries {
-            // Who does not come again waits, before a byte of the body is read.
-            entry.place = self.within(&entry, self.settings.load.enter()).await.flatten();
-            if entry.place.is_none() {
-                return Err(self.turn_away(&entry, Problem::Overloaded));
-            }
+        // Who does not come again waits before a byte of the body is read. The place is not kept meanwhile: a stranger who sends
+        // slowly would hold it.
+        if !source.settings.sender_retries && self.place(&entry).await.is_none() {
+            return Err(self.turn_away(&entry, Problem::Overloaded));
         }
         if let Some(problem) = self.head_problem(source, head) {
             return Err(self.turn_away(&entry, problem));
@@ -151,13 +148,8 @@ impl Receiver {
     }
 
     /// Steps 7 to 10, on a whole delivery.
-    pub async fn receive(&self, mut entry: Entry, delivery: Delivery) -> Answer {
-        if entry.place.is_none() {
-            entry.place = self.settings.load.try_enter();
-        }
-        if entry.place.is_none() {
-            return self.turn_away(&entry, Problem::Overloaded);
-        }
+    pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
+        let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
         match self.verify(&entry.source, delivery).await {
             Err(refusal) => self.refuse(&entry, &refusal),
             Ok(admitted) => self.claim(&entry, admitted).await,
@@ -233,6 +225,14 @@ impl Receiver {
         self.scribe.turn_away(entry, problem, refusal.code())
     }
 
+    /// A place among the requests in hand: now, or for a sender that does not come again, before the answer is due.
+    async fn place(&self, entry: &Entry) -> Option<OwnedSemaphorePermit> {
+        match self.settings.load.try_enter() {
+            None if !entry.source.settings.sender_retries => self.within(entry, self.settings.load.enter()).await.flatten(),
+            at_once => at_once,
+        }
+    }
+
     fn turn_away(&self, entry: &Entry, problem: Problem) -> Answer {
         self.scribe.turn_away(entry, problem, problem.code())
     }
@@ -245,7 +245,6 @@ impl Receiver {
             received_at,
             held: self.settings.load.body(&source.share),
             started: self.clock.monotonic(),
-            place: None,
         }
     }
 
