@@ -9,7 +9,7 @@ use super::answer;
 use super::query::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
-use crate::ledger::{EventName, StoreState};
+use crate::ledger::{DeliveryFilter, EventName, StoreState};
 use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
 
 /// Every path of it.
@@ -66,17 +66,17 @@ async fn deliveries(gateway: web::Data<Gateway>, query: actix_web::Result<web::Q
     }
 }
 
-/// The event of a delivery, if it has one.
+/// One delivery: the newest that is not newer than itself.
 async fn delivery(gateway: web::Data<Gateway>, id: web::Path<Uuid>) -> HttpResponse {
     let id = DeliveryId(id.into_inner());
-    let report = match gateway.ledger().find(EventName::Delivery(id)).await {
-        Ok(Some(report)) => report,
-        Ok(None) => return missing(),
-        Err(error) => return answer::of_ledger_error(&error),
-    };
-    match report.deliveries.into_iter().find(|delivery| delivery.delivery_id == id) {
-        Some(delivery) => answer::json(&delivery),
-        None => missing(),
+    let next = Uuid::from_u128(id.0.as_u128().saturating_add(1));
+    let filter = DeliveryFilter { before: Some(DeliveryId(next)), limit: 1, ..DeliveryFilter::default() };
+    match gateway.ledger().deliveries(filter).await {
+        Ok(page) => match page.deliveries.into_iter().find(|delivery| delivery.delivery_id == id) {
+            Some(delivery) => answer::json(&delivery),
+            None => missing(),
+        },
+        Err(error) => answer::of_ledger_error(&error),
     }
 }
 
