@@ -1,10 +1,27 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
-pub mod clock;
-pub mod fixture;
-pub mod flaws;
-pub mod ledger;
 pub mod model;
-pub mod preset;
+
+pub mod clock;
+pub mod flaws;
 pub mod sync;
+
+pub mod preset;
+
 pub mod verify;
+
+pub mod ledger;
+
+pub mod handler;
+
+pub mod gateway;
+
+pub mod config;
+
+pub mod app;
+
+pub mod web;
+
+pub mod fixture;
+
+pub mod cli;

@@ -1,3 +1,5 @@
-//! The binary.
+//! The binary: parse, run, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hookgate::cli::main()
+}

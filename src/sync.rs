@@ -1,1 +1,20 @@
-//! The queue and wake-up primitives that the writer and the workers use, so that a test can explore their schedules.
+//! The primitives that threads and tasks meet by, and the two meeting points built on them.
+//!
+//! Whoever needs a lock, a condition or a hand-over takes it from here, so that an explorer of schedules can put its own in their
+//! place. This room knows nothing of what is handed over.
+
+mod queue;
+mod wakes;
+
+use std::sync::PoisonError;
+
+pub use std::sync::{Condvar, Mutex, MutexGuard};
+pub use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+pub use queue::{CLAIMS_PER_GROUP, Entry, GROUP_BYTES, Group, NOTES_HELD, NOTES_PER_GROUP, Place, Popped, Queue, Refused};
+pub use wakes::Wakes;
+
+/// Takes a lock also where its last holder panicked: each of our critical sections leaves its data whole at any point.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -107,8 +107,9 @@ fn decode(check: &Check, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static
     decoded.map(Zeroizing::new)
 }
 
-/// The first 8 hex digits of SHA-256 over a label and the secret as written.
-pub(super) fn fingerprint(secret: &Secret) -> Fingerprint {
+/// What names a secret where people read: the first 8 hex digits of SHA-256 over a label and the secret as written.
+#[must_use]
+pub fn fingerprint(secret: &Secret) -> Fingerprint {
     let digest = Sha256::new().chain_update(FINGERPRINT_LABEL).chain_update(secret.reveal()).finalize();
     Fingerprint(hex::encode(digest).chars().take(FINGERPRINT_DIGITS).collect::<String>().into())
 }

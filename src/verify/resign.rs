@@ -10,6 +10,14 @@ use crate::model::{Headers, Timestamp};
 use crate::preset::{Check, Encoding, Locator, Parts};
 
 impl Verifier {
+    /// Whether the scheme can be signed anew at all, be there a secret yet or not: symmetric, with the time outside the body and no
+    /// element of the signature that only the provider knows.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        let preset = self.preset();
+        preset.methods().len() == 1 && preset.checks().first().is_some_and(is_signable)
+    }
+
     /// The headers that sign a request anew, with the newest secret and the time `now`: names as the preset writes them.
     ///
     /// They replace headers of the same names. None where nothing can be signed so: no secret yet, a signature or a time
@@ -36,6 +44,13 @@ impl Verifier {
         }
         Some(signed)
     }
+}
+
+fn is_signable(check: &Check) -> bool {
+    let time_from = check.time.as_ref().map(|time| &time.from);
+    let time_is_outside =
+        matches!(time_from, None | Some(Locator::Header(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_)));
+    matches!(check.signature.from, Locator::Header(_)) && time_is_outside && write(check, &[], "0").is_some()
 }
 
 /// The signature's value as the provider writes it.

@@ -46,6 +46,8 @@ pub struct Verifier {
     /// Headers that may be there once at most.
     read_once: Vec<Box<str>>,
     kept: Vec<Box<str>>,
+    /// Those of both, and the content type, which says how to read a form.
+    handed: Vec<Box<str>>,
     type_unknown: Arc<str>,
 }
 
@@ -73,10 +75,14 @@ impl Verifier {
                 checks.push(ArmedCheck { place, keys, tolerance: tolerance.unwrap_or(preset_tolerance) });
             }
         }
+        let kept = kept(&preset, &kept_headers);
+        let named = preset.named_headers().into_iter().map(Box::from);
+        let handed = kept.iter().cloned().chain(named).chain([Box::from("content-type")]).collect();
         Ok(Self {
             plan: Plan::new(&preset, params),
             read_once: read_once(&preset, &checks),
-            kept: kept(&preset, &kept_headers),
+            kept,
+            handed,
             source,
             preset,
             checks,
@@ -137,6 +143,12 @@ impl Verifier {
         })
     }
 
+    /// Whether a header of this name, in lower case, is read or kept: the others need not be handed over.
+    #[must_use]
+    pub fn wants(&self, header: &str) -> bool {
+        self.handed.iter().any(|name| **name == *header)
+    }
+
     fn keep(&self, headers: &Headers) -> Headers {
         let mut kept = Headers::with_capacity(self.kept.len());
         for (name, value) in headers.iter() {
@@ -151,6 +163,13 @@ impl Verifier {
     pub(super) fn signing(&self) -> Option<(&Check, &Key, &Plan)> {
         let armed = self.checks.first()?;
         Some((armed.rules(&self.preset), armed.keys.first()?, &self.plan))
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    /// Prepared keys are as good as secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("source", &self.source).finish_non_exhaustive()
     }
 }
 

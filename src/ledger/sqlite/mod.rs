@@ -1,1 +1,273 @@
-//! SQLite behind the ledger's contracts.
+//! The store on SQLite: one file, one writer thread with group commits, a few readers.
+//!
+//! Blocking stays inside: the writer has a thread of its own and reads run where blocking is allowed. No transaction is open
+//! across an await.
+
+mod claim;
+mod command;
+mod disk;
+mod journal;
+mod listing;
+mod lock;
+mod migrate;
+mod names;
+mod open;
+mod read;
+mod redrive;
+mod row;
+mod shared;
+mod sql;
+mod task;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    Attempt, Claim, DeliveryFilter, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Plan, Redrive,
+    Redriven, Reply, Settled, Settlement, StoreState,
+};
+use crate::clock::Clock;
+use crate::flaws::{Flaw, planted};
+use crate::model::{DeliveryPage, EventReport, HandlerName, SourceName};
+use crate::sync::{Mutex, lock as locked};
+use crate::verify::Admitted;
+use command::Fault;
+use names::Names;
+use shared::{LedgerTime, Shared};
+use writer::Writer;
+
+pub use lock::{Holder, read_holder};
+pub use open::{NewDatabase, OpenError, SqliteSettings};
+
+type Pool = r2d2::Pool<SqliteConnectionManager>;
+
+/// Connections for reading.
+const READERS: u32 = 4;
+
+/// Events, tasks and the delivery log in one SQLite database.
+pub struct SqliteLedger {
+    path: PathBuf,
+    created: bool,
+    shared: Arc<Shared>,
+    lock: Arc<lock::LockFile>,
+    readers: Mutex<Option<Pool>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for SqliteLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteLedger").field("path", &self.path).field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl SqliteLedger {
+    /// Opens the database for a gateway: takes the lock, recovers, brings the schema up to date and keeps the work in hand.
+    /// `sources` are the configured ones with their providers.
+    ///
+    /// # Errors
+    /// Whatever makes it unsafe to answer a delivery from it.
+    pub fn open(settings: SqliteSettings, clock: Arc<dyn Clock>, sources: &[(SourceName, String)]) -> Result<Self, OpenError> {
+        let time = LedgerTime::start(Arc::clone(&clock));
+        let opened = open::open(&settings, sources, clock.wall())?;
+        let readers = readers(&opened.path, settings.busy_timeout)?;
+        let beside = if planted(Flaw::UniqueConstraintIgnored) { Some(Connection::open(&opened.path)?) } else { None };
+        let state = if opened.full { StoreState::Full } else { StoreState::Ready };
+        let looked_at = time.monotonic();
+        let shared = Arc::new(Shared::new(settings.queue, time, state));
+        let lock = Arc::new(opened.lock);
+        let writer = Writer {
+            conn: opened.conn,
+            names: Names::default(),
+            shared: Arc::clone(&shared),
+            disk: opened.disk,
+            lock: Arc::clone(&lock),
+            beside,
+            looked_at,
+            last_tries: 0,
+        };
+        let thread = thread::Builder::new()
+            .name("ledger-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::Io { path: opened.path.clone(), error })?;
+        Ok(Self {
+            path: opened.path,
+            created: opened.created,
+            shared,
+            lock,
+            readers: Mutex::new(Some(readers)),
+            writer: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Opens the database for a command while no gateway runs: under the same lock, and never a new one.
+    ///
+    /// # Errors
+    /// As [`SqliteLedger::open`].
+    pub fn open_offline(path: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let settings = SqliteSettings { new_database: NewDatabase::Required, ..SqliteSettings::at(path) };
+        Self::open(settings, clock, &[])
+    }
+
+    /// Whether the database was made by this start.
+    #[must_use]
+    pub const fn created(&self) -> bool {
+        self.created
+    }
+
+    /// Where the database is, in its one spelling.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes into the lock file where the admin listener is, so that commands find it.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn set_admin_address(&self, address: String) -> std::io::Result<()> {
+        self.lock.set_admin(address)
+    }
+
+    /// Runs a read where it may block, in one transaction of its own.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let pool = locked(&self.readers).clone().ok_or_else(|| self.shared.gone())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let mut conn = pool.get().map_err(|error| LedgerError::RolledBack(error.to_string()))?;
+            let in_one = || -> Result<T, Fault> { read(&*conn.transaction()?) };
+            in_one().map_err(|fault| match fault {
+                Fault::No(error) => error,
+                Fault::Sql(error) => LedgerError::RolledBack(error.to_string()),
+            })
+        });
+        done.await.unwrap_or_else(|error| Err(LedgerError::RolledBack(error.to_string())))
+    }
+}
+
+fn readers(path: &Path, busy_timeout: Duration) -> Result<Pool, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let manager =
+        SqliteConnectionManager::file(path).with_flags(flags).with_init(move |conn| open::prepare_reader(conn, busy_timeout));
+    let pool = r2d2::Pool::builder().max_size(READERS).min_idle(Some(0)).test_on_check_out(false).build(manager);
+    pool.map_err(|error| OpenError::Io { path: path.to_owned(), error: std::io::Error::other(error) })
+}
+
+impl Ledger for SqliteLedger {
+    fn claim(&self, admitted: Admitted, plan: Plan, patience: Patience) -> Reply<'_, Claim> {
+        let body_bytes = admitted.body().len();
+        Box::pin(self.shared.claim(body_bytes, patience, move |tx| claim::claim(tx, &admitted, &plan)))
+    }
+
+    /// The bodies are read after the commit, away from the writer. Should that fail, the leases end by themselves.
+    fn lease_tasks(&self, handler: &HandlerName, limit: usize, lease_for: Duration) -> Reply<'_, Leased> {
+        let handler = handler.clone();
+        Box::pin(async move {
+            let (taken, next_due) = self.shared.ask(move |tx| task::lease(tx, &handler, limit, lease_for)).await?;
+            if taken.is_empty() {
+                return Ok(Leased { work: Vec::new(), next_due });
+            }
+            let work =
+                self.read(|conn| Ok(taken.into_iter().map(|taken| task::work(conn, taken)).collect::<Result<_, _>>()?)).await?;
+            Ok(Leased { work, next_due })
+        })
+    }
+
+    fn settle_task(&self, lease: Lease, attempt: Attempt, settlement: Settlement) -> Reply<'_, Settled> {
+        Box::pin(self.shared.ask(move |tx| task::settle(tx, &lease, &attempt, settlement)))
+    }
+
+    fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
+        Box::pin(self.shared.ask(move |tx| redrive::redrive(tx, &event, &redrive)))
+    }
+
+    fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
+        Box::pin(self.read(move |conn| read::find(conn, &event)))
+    }
+
+    fn body(&self, event: EventName) -> Reply<'_, Option<Option<Bytes>>> {
+        Box::pin(self.read(move |conn| read::body(conn, &event)))
+    }
+
+    fn deliveries(&self, filter: DeliveryFilter) -> Reply<'_, DeliveryPage> {
+        let dropped = self.dropped();
+        Box::pin(self.read(move |conn| listing::page(conn, &filter, dropped)))
+    }
+
+    fn unhandled(&self, known: Vec<HandlerName>) -> Reply<'_, Vec<(HandlerName, u64)>> {
+        Box::pin(self.read(move |conn| read::unhandled(conn, &known)))
+    }
+
+    fn task_made(&self, handler: &HandlerName) -> BoxFuture<'static, ()> {
+        self.shared.wakes.wait(handler)
+    }
+
+    fn state(&self) -> StoreState {
+        self.shared.state.borrow().clone()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        let mut state = self.shared.state.subscribe();
+        Box::pin(async move {
+            let reason = match state.wait_for(|now| matches!(now, StoreState::Failed(_))).await.as_deref() {
+                Ok(StoreState::Failed(reason)) => Some(reason.clone()),
+                _ => None,
+            };
+            match reason {
+                Some(reason) => reason,
+                // The store was closed in order.
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.queue.close();
+            let (readers, writer) = (locked(&self.readers).take(), locked(&self.writer).take());
+            let ended = tokio::task::spawn_blocking(move || {
+                // The writer is the last to close, as only the last one's checkpoint empties the WAL.
+                drop(readers);
+                writer.map(JoinHandle::join)
+            });
+            if let Ok(Some(Err(_))) | Err(_) = ended.await {
+                tracing::error!("the writer panicked");
+            }
+        })
+    }
+}
+
+impl Journal for SqliteLedger {
+    fn note(&self, note: Note) {
+        if !self.shared.queue.push_note(note) {
+            self.shared.drop_notes(1);
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SqliteLedger {
+    /// As [`Ledger::close`], where nobody called it.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        drop(locked(&self.readers).take());
+        if let Some(writer) = locked(&self.writer).take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer panicked");
+        }
+    }
+}

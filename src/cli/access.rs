@@ -1,0 +1,230 @@
+//! The way to a ledger: through the gateway that runs on it, or, with none running, by opening the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Settings;
+use crate::gateway::{RedriveRequest, Route, Routes, redrive};
+use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
+use crate::ledger::{EventName, Ledger, LedgerError};
+use crate::model::{DeliveryId, DeliveryPage, EventId, EventReport, REPORT_VERSION, SourceName};
+use crate::web::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
+
+/// Longest wait for an answer of the admin listener.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A ledger within reach.
+pub(super) enum Access {
+    /// A running gateway's admin listener.
+    Gateway(Remote),
+    /// The database itself; nobody else has it.
+    Database(Arc<SqliteLedger>, Routes),
+}
+
+/// An admin listener.
+pub(super) struct Remote {
+    client: Client,
+    base: String,
+    token: Option<crate::model::Secret>,
+}
+
+/// Finds the running gateway by the lock file beside the database, or opens the database.
+pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
+    if let Some(holder) = sqlite::read_holder(&settings.database) {
+        match holder.admin {
+            None => {
+                return Err(Failure::new(
+                    UNREACHABLE,
+                    format!("the gateway with pid {} is still starting: try again in a moment", holder.pid),
+                ));
+            }
+            Some(address) if std::net::TcpStream::connect(&address).is_ok() => {
+                return Ok(Access::Gateway(remote(&address, settings)?));
+            }
+            // After a crash the file names a process that is gone; only the lock decides.
+            Some(_) => {}
+        }
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ledger = SqliteLedger::open_offline(&settings.database, clock).map_err(|error| open_failure(&error))?;
+    let route = |handler: &crate::config::HandlerSettings| {
+        Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone())
+    };
+    Ok(Access::Database(Arc::new(ledger), Routes::new(settings.handlers.iter().map(route).collect())))
+}
+
+fn remote(address: &str, settings: &Settings) -> Result<Remote, Failure> {
+    let client = Client::builder().no_proxy().timeout(TIMEOUT).build();
+    let client = client.map_err(|error| Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {error}")))?;
+    Ok(Remote { client, base: format!("http://{address}/api/v1"), token: settings.admin_token.clone() })
+}
+
+/// Why a database could not be opened, with its exit code.
+pub(super) fn open_failure(error: &OpenError) -> Failure {
+    Failure::new(if error.is_unreachable() { UNREACHABLE } else { STORE }, error.to_string())
+}
+
+fn ledger_failure(error: &LedgerError) -> Failure {
+    let code = match error {
+        LedgerError::NotFound | LedgerError::BodyPurged => NO,
+        LedgerError::Ambiguous => USAGE,
+        LedgerError::Full | LedgerError::Failed(_) => STORE,
+        LedgerError::Overloaded | LedgerError::Busy | LedgerError::RolledBack(_) => UNREACHABLE,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// An event as an operator names it: `SOURCE/EVENT_ID`, a delivery id, or a bare event id.
+pub(super) fn event_name(text: &str) -> Result<EventName, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(EventName::Delivery(DeliveryId(id)));
+    }
+    let pair = text.split_once('/').and_then(|(source, id)| Some((SourceName::parse(source).ok()?, EventId::parse(id).ok()?)));
+    match (pair, EventId::parse(text)) {
+        (Some((source, id)), _) => Ok(EventName::Pair(source, id)),
+        (None, Ok(id)) => Ok(EventName::Bare(id)),
+        (None, Err(error)) => Err(Failure::new(
+            USAGE,
+            format!(
+                "`{}` names no event: {error}\nhelp: name it as `hookgate log` prints it, SOURCE/EVENT_ID",
+                text.escape_debug()
+            ),
+        )),
+    }
+}
+
+impl Access {
+    /// A page of deliveries.
+    pub(super) async fn deliveries(&self, query: DeliveryQuery) -> Result<DeliveryPage, Failure> {
+        match self {
+            Self::Gateway(remote) => remote.get("deliveries", &query).await,
+            Self::Database(ledger, _) => {
+                let filter = query.filter().map_err(|error| Failure::new(USAGE, error.to_string()))?;
+                ledger.deliveries(filter).await.map_err(|error| ledger_failure(&error))
+            }
+        }
+    }
+
+    /// An event's story.
+    pub(super) async fn find(&self, name: &EventName) -> Result<Option<EventReport>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Events {
+            events: Vec<EventReport>,
+        }
+        match self {
+            Self::Gateway(remote) => {
+                let found: Events = remote.get("events", &EventQuery::from(name)).await?;
+                Ok(found.events.into_iter().next())
+            }
+            Self::Database(ledger, routes) => {
+                let mut found = ledger.find(name.clone()).await.map_err(|error| ledger_failure(&error))?;
+                found.iter_mut().for_each(|event| event.mark_unhandled(routes.handlers()));
+                Ok(found)
+            }
+        }
+    }
+
+    /// An event's body.
+    pub(super) async fn body(&self, event: &EventReport) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let path = format!("events/{}/body", event.key);
+                let response = remote.send(Method::GET, &path, |request| request).await?;
+                let bytes = response.bytes().await.map_err(|error| remote.lost(error))?;
+                Ok(bytes.to_vec())
+            }
+            Self::Database(ledger, _) => {
+                let name = EventName::Delivery(DeliveryId(event.key));
+                let body = ledger.body(name).await.map_err(|error| ledger_failure(&error))?;
+                body.flatten().map(|bytes| bytes.to_vec()).ok_or_else(|| ledger_failure(&LedgerError::BodyPurged))
+            }
+        }
+    }
+
+    /// Redrives an event.
+    pub(super) async fn redrive(&self, event: &EventReport, body: &RedriveBody) -> Result<RedriveReport, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let path = format!("events/{}/redrive", event.key);
+                let response = remote.send(Method::POST, &path, |request| request.json(body)).await?;
+                response.json().await.map_err(|error| remote.lost(error))
+            }
+            Self::Database(ledger, routes) => {
+                let ledger: Arc<dyn Ledger> = Arc::clone(ledger) as Arc<dyn Ledger>;
+                let request =
+                    RedriveRequest { handler: body.handler.clone(), to_handler: body.to_handler.clone(), force: body.force };
+                let name = EventName::Delivery(DeliveryId(event.key));
+                let done = redrive(&ledger, routes, name, request).await.map_err(|error| match error {
+                    crate::gateway::RedriveError::Ledger(error) => ledger_failure(&error),
+                    other => Failure::new(USAGE, other.to_string()),
+                })?;
+                Ok(RedriveReport { v: REPORT_VERSION, tasks: done.tasks })
+            }
+        }
+    }
+
+    /// Whether a gateway runs.
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self, Self::Gateway(_))
+    }
+}
+
+impl Remote {
+    async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, Failure> {
+        let pairs = serde_json::to_value(query).unwrap_or_default();
+        let response = self
+            .send(Method::GET, path, |mut request| {
+                for (name, value) in pairs.as_object().into_iter().flatten() {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    request = request.query(&[(name, text)]);
+                }
+                request
+            })
+            .await?;
+        response.json().await.map_err(|error| self.lost(error))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
+        let mut request = with(self.client.request(method, format!("{}/{path}", self.base)));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(String::from_utf8_lossy(token.reveal()));
+        }
+        let response = request.send().await.map_err(|error| self.lost(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refused(response).await)
+    }
+
+    fn lost(&self, error: reqwest::Error) -> Failure {
+        Failure::new(
+            UNREACHABLE,
+            format!("the gateway's admin listener at {} does not answer: {}", self.base, error.without_url()),
+        )
+    }
+}
+
+async fn refused(response: reqwest::Response) -> Failure {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        title: String,
+    }
+    let status = response.status();
+    let title = response.json::<Problem>().await.map_or_else(|_no_problem| status.to_string(), |problem| problem.title);
+    match status {
+        StatusCode::UNAUTHORIZED => Failure::new(USAGE, "the admin listener wants its token: set HOOKGATE_ADMIN_TOKEN"),
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::new(NO, title),
+        StatusCode::BAD_REQUEST => Failure::new(USAGE, title),
+        _ => Failure::new(UNREACHABLE, title),
+    }
+}

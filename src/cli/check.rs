@@ -1,0 +1,115 @@
+//! `hookgate check`: what the configuration means, in sentences. Secrets are named by their fingerprints.
+
+use std::time::Duration;
+
+use super::exit::{Failure, OK};
+use super::{CheckArgs, Global, print, setup};
+use crate::config::{HandlerKind, HandlerSettings, Keys, Settings, SourceSettings};
+
+/// Reads the configuration and says what it means.
+pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
+    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    if args.json {
+        json(&settings)?;
+    } else {
+        say(&settings);
+    }
+    settings.warnings.iter().for_each(|warning| print::warning(warning));
+    Ok(OK)
+}
+
+fn say(settings: &Settings) {
+    match &settings.file {
+        Some(path) => print::line(&format!("{} is good.", path.display())),
+        None => print::line("No config file: the demo on loopback."),
+    }
+    print::line(&format!(
+        "Deliveries come to {}, the admin listener is {}, the database {}.",
+        settings.listen,
+        settings.admin_listen,
+        settings.database.display()
+    ));
+    for source in &settings.sources {
+        print::line(&format!("\n{}  POST /hooks/{}", print::paint(&source.name, print::BOLD), source.name));
+        print::line(&format!("    {}", sentence(source)));
+        source.secrets.iter().for_each(|secret| print::line(&format!("    {}", secret_sentence(source, secret))));
+    }
+    for handler in &settings.handlers {
+        print::line(&format!("\n{}  {}", print::paint(&handler.name, print::BOLD), handler_target(handler)));
+        print::line(&format!("    {}", handler_sentence(handler)));
+    }
+}
+
+fn json(settings: &Settings) -> Result<(), Failure> {
+    for source in &settings.sources {
+        print::json(&serde_json::json!({
+            "v": 1, "source": source.name, "provider": &**source.preset.name(), "path": format!("/hooks/{}", source.name),
+            "pending": source.verifier.is_pending(), "retired": source.retired, "says": sentence(source),
+            "secrets": source.verifier.fingerprints().iter().map(|(slot, fingerprint, short)| {
+                serde_json::json!({ "slot": slot, "fingerprint": fingerprint, "short": short })
+            }).collect::<Vec<_>>(),
+        }))?;
+    }
+    for handler in &settings.handlers {
+        print::json(&serde_json::json!({
+            "v": 1, "handler": handler.name, "target": handler_target(handler), "says": handler_sentence(handler),
+        }))?;
+    }
+    Ok(())
+}
+
+fn sentence(source: &SourceSettings) -> String {
+    if source.retired {
+        return "Retired: every delivery gets 410, and its sender disables the endpoint.".to_owned();
+    }
+    let rule = source.preset.ack();
+    let retries = match rule.retries_for {
+        None => "whether its sender retries is not known".to_owned(),
+        Some(Duration::ZERO) => "its sender does not retry by itself".to_owned(),
+        Some(window) => format!("its sender retries for {}", humantime::format_duration(window)),
+    };
+    let limit = print::size(source.body_limit as u64);
+    format!("{}; answers {}; bodies up to {limit}; {retries}.", source.preset.sentence(None, None), source.ack.0)
+}
+
+fn secret_sentence(source: &SourceSettings, secret: &crate::config::NamedSecret) -> String {
+    let Some(bytes) = &secret.secret else { return format!("secret from {}: none yet", secret.origin) };
+    let fingerprint = crate::verify::fingerprint(bytes);
+    let short = source.verifier.fingerprints().iter().any(|(_, known, short)| *known == fingerprint && *short);
+    format!("secret {fingerprint} from {}{}", secret.origin, if short { ", short" } else { "" })
+}
+
+/// Where a handler's events go.
+pub(super) fn handler_target(handler: &HandlerSettings) -> String {
+    match &handler.kind {
+        HandlerKind::Printer => "prints each event here".to_owned(),
+        HandlerKind::Http(http) => {
+            let mut url = http.url.clone();
+            url.set_query(None);
+            format!("POST {url}")
+        }
+    }
+}
+
+fn handler_sentence(handler: &HandlerSettings) -> String {
+    let sources = match &handler.sources {
+        None => "every source".to_owned(),
+        Some(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let events = if handler.events.is_empty() {
+        "every event".to_owned()
+    } else {
+        handler.events.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let signed = match &handler.kind {
+        HandlerKind::Printer => "",
+        HandlerKind::Http(http) if http.resign => ", signed anew as the provider does",
+        HandlerKind::Http(_) => ", signed by Standard Webhooks",
+    };
+    format!(
+        "Gets {events} of {sources}, {} at a time, {} for each call, {} attempts{signed}.",
+        handler.concurrency,
+        humantime::format_duration(handler.timeout),
+        handler.retry.len() + 1
+    )
+}

@@ -1,0 +1,217 @@
+//! `hookgate log`: the dedupe log, newest first; with `--follow` it goes on with what comes.
+
+use std::time::Duration;
+
+use super::access::{self, Access};
+use super::exit::{Failure, NO, OK, USAGE};
+use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
+use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Keys, nearest};
+use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
+use crate::web::DeliveryQuery;
+
+/// How often a follower asks.
+const FOLLOW_EVERY: Duration = Duration::from_millis(300);
+/// Most rows of one question; larger limits ask again.
+const PAGE: usize = 1000;
+
+/// Shows deliveries.
+pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
+    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let access = access::open(&settings)?;
+    if let Some(LogCommand::Show(show)) = args.command {
+        return show_event(&access, &show).await;
+    }
+    let clock = SystemClock::new();
+    let query = query(&args.filter, clock.wall())?;
+    let page = collect(&access, &query, args.filter.limit).await?;
+    if args.follow {
+        return follow(&access, &clock, query, page, args.json).await;
+    }
+    if args.json {
+        page.deliveries.iter().try_for_each(print::json)?;
+        return Ok(OK);
+    }
+    show(&page, global.quiet);
+    Ok(OK)
+}
+
+async fn show_event(access: &Access, args: &ShowArgs) -> Result<u8, Failure> {
+    let name = access::event_name(&args.id)?;
+    let Some(event) = access.find(&name).await? else {
+        return Err(Failure::new(NO, format!("no event `{}` in the ledger", args.id.escape_debug())));
+    };
+    if args.body {
+        print::bytes(&access.body(&event).await?);
+    } else if args.json {
+        print::json(&event)?;
+    } else {
+        story::tell(&event);
+    }
+    Ok(OK)
+}
+
+/// As many pages as the limit needs.
+async fn collect(access: &Access, query: &DeliveryQuery, limit: usize) -> Result<DeliveryPage, Failure> {
+    let mut query = DeliveryQuery { limit: Some(limit.clamp(1, PAGE)), ..query.clone() };
+    let mut all = access.deliveries(query.clone()).await?;
+    while let Some(next) = all.next.filter(|_| all.deliveries.len() < limit) {
+        query.before = Some(next.0);
+        query.limit = Some((limit - all.deliveries.len()).min(PAGE));
+        let page = access.deliveries(query.clone()).await?;
+        all.next = page.next;
+        all.deliveries.extend(page.deliveries);
+    }
+    Ok(all)
+}
+
+fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
+    check_word("--verdict", filter.verdict.as_deref(), Verdict::ALL.iter().map(|word| word.as_str()))?;
+    check_word("--state", filter.state.as_deref(), EventState::ALL.iter().map(|word| word.as_str()))?;
+    if filter.limit == 0 {
+        return Err(Failure::new(USAGE, "--limit is at least 1"));
+    }
+    Ok(DeliveryQuery {
+        source: filter.source.clone(),
+        event_id: filter.event_id.clone(),
+        event_type: filter.event_type.clone(),
+        verdict: filter.verdict.clone(),
+        state: filter.state.clone(),
+        handler: filter.handler.clone(),
+        since: filter.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
+        before: None,
+        after: None,
+        limit: None,
+    })
+}
+
+fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let known: Vec<&str> = known.collect();
+    let Some(word) = word.filter(|word| !known.contains(word)) else { return Ok(()) };
+    let help = nearest(word, known.iter().copied())
+        .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+    Err(Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug())))
+}
+
+/// `2h`, or an RFC 3339 time.
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago));
+    ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
+        Failure::new(
+            USAGE,
+            format!("--since `{}` is no duration such as 2h and no time such as 2026-01-31T12:00:00Z", text.escape_debug()),
+        )
+    })
+}
+
+async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
+    let print = |delivery: &DeliveryReport| {
+        if json {
+            return print::json(delivery);
+        }
+        print::line(&one_line(delivery));
+        Ok(())
+    };
+    page.deliveries.iter().rev().try_for_each(print)?;
+    let mut newest = page.deliveries.first().map(|delivery| delivery.delivery_id.0);
+    loop {
+        tokio::select! {
+            () = clock.sleep_until(clock.monotonic() + FOLLOW_EVERY) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(OK),
+        }
+        // With nothing seen yet, everything is news.
+        let after = newest.or(Some(uuid::Uuid::nil()));
+        let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
+        page.deliveries.iter().try_for_each(print)?;
+        newest = page.deliveries.last().map(|delivery| delivery.delivery_id.0).or(newest);
+    }
+}
+
+fn show(page: &DeliveryPage, quiet: bool) {
+    if page.deliveries.is_empty() {
+        print::aside("nothing came yet that matches");
+    } else {
+        let head = ["TIME", "VERDICT", "STATUS", "EVENT", "TYPE", "STATE", "DUPLICATES", "ATTEMPTS", "NOTE"];
+        let rows = page.deliveries.iter().map(row).collect();
+        print::line(&print::table(&head, rows, &[6, 7]));
+    }
+    if quiet {
+        return;
+    }
+    if page.dropped > 0 {
+        print::aside(&format!(
+            "the log has dropped {} rows since the gateway started; every first delivery is shown all the same",
+            page.dropped
+        ));
+    }
+    if let Some(since) = page.log_since {
+        print::aside(&print::paint(format!("duplicates are counted since {}", print::date(since)), DIM));
+    }
+    if page.next.is_some() {
+        print::aside(&print::paint("there are older ones: --limit N shows more", DIM));
+    }
+}
+
+fn row(delivery: &DeliveryReport) -> Vec<Piece> {
+    vec![
+        plain(print::date(delivery.received_at)),
+        verdict(delivery.verdict),
+        plain(delivery.status.map_or_else(String::new, |status| status.to_string())),
+        plain(event(delivery)),
+        plain(delivery.event_type.clone().unwrap_or_default()),
+        delivery.state.map_or_else(|| plain(""), state),
+        plain(count(delivery.duplicates)),
+        plain(count(delivery.attempts)),
+        plain(note(delivery)),
+    ]
+}
+
+fn one_line(delivery: &DeliveryReport) -> String {
+    let row = row(delivery);
+    let words = row.iter().enumerate().filter(|(index, (text, _))| !text.is_empty() && !matches!(index, 6 | 7));
+    words.map(|(_, (text, style))| print::paint(text, *style)).collect::<Vec<_>>().join("  ")
+}
+
+fn event(delivery: &DeliveryReport) -> String {
+    match &delivery.event_id {
+        Some(id) => format!("{}/{id}", delivery.source),
+        None => delivery.source.to_string(),
+    }
+}
+
+/// What is worth a word beyond the verdict.
+fn note(delivery: &DeliveryReport) -> String {
+    let mut notes: Vec<String> = delivery.reason.iter().cloned().collect();
+    if delivery.body_differs {
+        notes.push("body differs".to_owned());
+    }
+    if delivery.signature_seen_before {
+        notes.push("signature seen before".to_owned());
+    }
+    notes.join(", ")
+}
+
+fn count(number: u64) -> String {
+    if number == 0 { String::new() } else { number.to_string() }
+}
+
+/// A verdict in its colour.
+pub(super) fn verdict(verdict: Verdict) -> Piece {
+    let style = match verdict {
+        Verdict::First | Verdict::Handshake => GREEN,
+        Verdict::Duplicate => YELLOW,
+        Verdict::Conflict | Verdict::Rejected => RED,
+    };
+    (verdict.to_string(), style)
+}
+
+/// A state in its colour.
+pub(super) fn state(state: EventState) -> Piece {
+    let style = match state {
+        EventState::Done => GREEN,
+        EventState::Accepted => YELLOW,
+        EventState::Dead => RED,
+    };
+    (state.to_string(), style)
+}

@@ -1,0 +1,73 @@
+//! What every command begins with: the log, the TLS provider, the configuration and its errors.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use tracing_subscriber::filter::EnvFilter;
+
+use super::exit::{Failure, UNREACHABLE, USAGE};
+use super::{Global, LogFormat};
+use crate::config::{self, ConfigError, ConfigErrorKind, Environment, Flags, Keys, Settings};
+
+/// One TLS provider for the whole process; a second one would make rustls panic.
+pub(super) fn install_crypto() {
+    // An error says that one is installed, which is what is wanted.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// The log goes to stderr. In JSON, deliveries are log lines; for people they are printed apart.
+pub(super) fn subscribe(global: &Global) {
+    let level = match (global.quiet, global.verbose, global.log_format) {
+        (true, ..) => "error",
+        (false, 0, LogFormat::Pretty) => "warn",
+        (false, 0, LogFormat::Json) | (false, 1, _) => "info,actix_server=warn,actix_web=warn",
+        (false, 2, _) => "debug",
+        (false, ..) => "trace",
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).compact().init(),
+    }
+}
+
+/// The flags that every command has.
+pub(super) fn flags(global: &Global) -> Flags {
+    Flags { config: global.config.clone(), database: global.database.clone(), ..Flags::default() }
+}
+
+/// The configuration, or what is wrong with it, shown at its place.
+pub(super) fn settings(flags: &Flags, keys: Keys) -> Result<Settings, Failure> {
+    let mut text = None;
+    config::load(flags, &Environment::of_process(), keys, &mut text).map_err(|error| failure(&error, text.as_ref()))
+}
+
+pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> Failure {
+    let code = match error.kind {
+        ConfigErrorKind::Usage => USAGE,
+        ConfigErrorKind::Unreachable => UNREACHABLE,
+    };
+    let rendered = match (&error.span, text) {
+        (Some(span), Some((path, content))) => return Failure { code, message: at_place(error, span.clone(), path, content) },
+        _ => error.message.clone(),
+    };
+    let help = error.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+    Failure::new(code, format!("{rendered}{help}"))
+}
+
+/// The line, a caret, and what to do. Control characters of the file are shown as pictures by the renderer.
+fn at_place(error: &ConfigError, span: std::ops::Range<usize>, path: &Path, content: &str) -> String {
+    let end = span.end.min(content.len());
+    let span = span.start.min(end)..end;
+    let path = path.display().to_string();
+    let snippet = Snippet::source(content).path(&path).fold(true).annotation(AnnotationKind::Primary.span(span));
+    let mut group = Group::with_title(Level::ERROR.primary_title(&error.message)).element(snippet);
+    if let Some(help) = &error.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
+    // The caller puts "error: " in front of every message.
+    let rendered = renderer.render(&[group]);
+    rendered.strip_prefix("error: ").map(str::to_owned).unwrap_or(rendered)
+}

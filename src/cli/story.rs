@@ -1,0 +1,86 @@
+//! `hookgate log show`: one event, from its first delivery to the last word of each handler.
+
+use super::log::{state, verdict};
+use super::print::{self, BOLD, DIM, Piece, plain};
+use crate::model::{AttemptReport, EventReport, TaskReport};
+
+/// Prints it.
+pub(super) fn tell(event: &EventReport) {
+    print::line(&print::paint(format!("{}/{}", event.source, event.event_id), BOLD));
+    let fact = |name: &str, value: String| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
+    fact("type", event.event_type.clone());
+    let (word, style) = state(event.state);
+    let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    fact("state", format!("{}{reason}", print::paint(word, style)));
+    fact("received", event.received_at.to_string());
+    fact("provider", event.provider.clone());
+    fact("id from", event.id_from.clone());
+    if let Some(received) = &event.event_id_received {
+        fact("id sent", received.escape_debug().to_string());
+    }
+    let secret = event.secret.as_ref().map_or_else(String::new, |secret| format!(", secret {secret}"));
+    fact("proven by", format!("check {}{secret}", event.check));
+    let kept = if event.body_kept { "" } else { ", purged" };
+    fact("body", format!("{}, sha256 {}{kept}", print::size(event.body_bytes), event.body_sha256));
+    fact("recorded", format!("[{}]", event.ack_status));
+    fact("key", event.key.to_string());
+    deliveries(event);
+    event.tasks.iter().for_each(task);
+}
+
+fn deliveries(event: &EventReport) {
+    print::line(&format!("\n{}", print::paint("deliveries", BOLD)));
+    let row = |delivery: &crate::model::DeliveryReport| {
+        let mut note = delivery.reason.clone().unwrap_or_default();
+        if delivery.body_differs {
+            note.push_str(" body differs");
+        }
+        if delivery.signature_seen_before {
+            note.push_str(" signature seen before");
+        }
+        vec![
+            plain(format!("  {}", delivery.received_at)),
+            verdict(delivery.verdict),
+            plain(delivery.status.map_or_else(String::new, |status| format!("[{status}]"))),
+            plain(delivery.duration_us.map_or_else(String::new, print::millis)),
+            plain(delivery.delivery_id.to_string()),
+            plain(note.trim()),
+        ]
+    };
+    let rows = event.deliveries.iter().map(row).collect();
+    print::line(&print::table(&["  TIME", "VERDICT", "STATUS", "TOOK", "DELIVERY", "NOTE"], rows, &[3]));
+}
+
+fn task(task: &TaskReport) {
+    let mut title = format!("\n{} {}  {}", print::paint("handler", BOLD), print::paint(&task.handler, BOLD), task.state);
+    if let Some(reason) = task.reason {
+        title.push_str(&format!(" ({reason})"));
+    }
+    if let Some(due) = task.due_at {
+        title.push_str(&format!(", due {due}"));
+    }
+    if task.unhandled {
+        title.push_str(&format!(", {}: no handler has this name now", print::paint("unhandled", print::YELLOW)));
+    }
+    if task.redrives > 0 {
+        title.push_str(&format!(", redriven {}x", task.redrives));
+    }
+    print::line(&title);
+    if task.attempts.is_empty() {
+        print::line(&print::paint("  not called yet", DIM));
+        return;
+    }
+    let rows = task.attempts.iter().map(attempt).collect();
+    print::line(&print::table(&["  #", "TIME", "OUTCOME", "STATUS", "TOOK", "ERROR"], rows, &[4]));
+}
+
+fn attempt(attempt: &AttemptReport) -> Vec<Piece> {
+    vec![
+        plain(format!("  {}", attempt.number)),
+        plain(attempt.started_at.to_string()),
+        plain(attempt.outcome.clone()),
+        plain(attempt.status.map_or_else(String::new, |status| format!("[{status}]"))),
+        plain(attempt.duration_us.map_or_else(String::new, print::millis)),
+        plain(attempt.error.clone().unwrap_or_default()),
+    ]
+}

@@ -1,0 +1,80 @@
+//! `serve` without a config file: Stripe and GitHub on loopback, one handler that prints.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::error::ConfigError;
+use super::resolve::{
+    self, DEFAULT_ADMIN_LISTEN, DEFAULT_BUSY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_LISTEN, DEFAULT_MIN_FREE, Flags, Keys,
+};
+use super::resolve_handler::{self, HandlerContext};
+use super::{Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_source, secrets};
+use crate::model::{HandlerName, Secret};
+use crate::preset;
+
+/// The demo's sources: preset, and the variable that may hold its secret.
+const SOURCES: [(&str, &str); 2] = [("stripe", "STRIPE_WEBHOOK_SECRET"), ("github", "GITHUB_WEBHOOK_SECRET")];
+
+pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<Settings, ConfigError> {
+    let listen = loopback("listen", resolve::address(flags.listen, env, "HOOKGATE_LISTEN", None, DEFAULT_LISTEN)?)?;
+    let admin = resolve::address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", None, DEFAULT_ADMIN_LISTEN)?;
+    let admin_listen = loopback("admin-listen", admin)?;
+    let database = resolve::database(flags, env, None)?;
+    let mut sources = Vec::new();
+    for (name, variable) in SOURCES {
+        let preset = preset::builtin(name).ok_or_else(|| ConfigError::plain(format!("no preset `{name}`")))?;
+        let secret = secret(env, variable, &database, &format!("{name}-secret"), keys)?;
+        sources.push(resolve_source::of_demo(&preset, secret)?);
+    }
+    let names = SOURCES.iter().map(|(name, _)| *name).collect();
+    let context = HandlerContext { env, loopback: Loopback::Yes, database: &database, keys, sources: &names };
+    let handler = match &flags.forward_to {
+        Some(url) => resolve_handler::forward_to(url, &context)?,
+        None => resolve_handler::of_kind(
+            HandlerName::parse("printer").map_err(|error| ConfigError::plain(error.to_string()))?,
+            HandlerKind::Printer,
+        ),
+    };
+    let admin_token = env.var("HOOKGATE_ADMIN_TOKEN").map(|text| Secret::new(text.into_bytes())).transpose();
+    Ok(Settings {
+        file: None,
+        listen,
+        admin_listen,
+        admin_token: admin_token.map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?,
+        public_url: None,
+        database,
+        require_database: false,
+        drain: DEFAULT_DRAIN,
+        limits: resolve::limits(&super::file::LimitsText::default())?,
+        busy_timeout: DEFAULT_BUSY_TIMEOUT,
+        min_free: DEFAULT_MIN_FREE,
+        sources,
+        handlers: vec![handler],
+        warnings: Vec::new(),
+    })
+}
+
+fn loopback(flag: &str, address: SocketAddr) -> Result<SocketAddr, ConfigError> {
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(ConfigError::plain(format!(
+        "--{flag} {address} is off loopback, and without a config file `serve` is a demo on loopback"
+    ))
+    .help("write a config with your sources and their secrets, see the README"))
+}
+
+fn secret(env: &Environment, variable: &str, database: &Path, file: &str, keys: Keys) -> Result<NamedSecret, ConfigError> {
+    let slot = "signing".to_owned();
+    if let Some(text) = env.var(variable) {
+        let secret = Secret::new(text.into_bytes()).map_err(|error| {
+            ConfigError::plain(format!("{variable} {error}")).help("give it the provider's secret, or unset it to have one made")
+        })?;
+        return Ok(NamedSecret { slot, origin: format!("env {variable}"), secret: Some(secret) });
+    }
+    if keys == Keys::Look && !secrets::beside(database, file).exists() {
+        let origin = format!("file {} (made by the first `serve`)", secrets::beside(database, file).display());
+        return Ok(NamedSecret { slot, origin, secret: None });
+    }
+    secrets::generated(database, file)
+}

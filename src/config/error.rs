@@ -1,0 +1,142 @@
+//! What can be wrong with a configuration: where it stands, what it is, and what to do.
+
+use std::ops::Range;
+
+use crate::preset::PresetError;
+
+/// One thing that is wrong. Reads after "error: ".
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// What is wrong, a lower-case fragment.
+    pub message: String,
+    /// Bytes of the file, where it stands in one.
+    pub span: Option<Range<usize>>,
+    /// What to do.
+    pub help: Option<String>,
+    /// Which exit code it deserves.
+    pub kind: ConfigErrorKind,
+}
+
+/// Who has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigErrorKind {
+    /// The operator, in the file, a flag or a secret.
+    Usage,
+    /// The operator, on the disk: a directory is missing, a file cannot be written.
+    Unreachable,
+}
+
+impl ConfigError {
+    /// Something wrong at a place of the file.
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span: Some(span), help: None, kind: ConfigErrorKind::Usage }
+    }
+
+    /// Something wrong outside the file: a flag, a variable.
+    pub(crate) fn plain(message: impl Into<String>) -> Self {
+        Self { message: message.into(), span: None, help: None, kind: ConfigErrorKind::Usage }
+    }
+
+    /// Something on the disk that cannot be used.
+    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
+        Self { kind: ConfigErrorKind::Unreachable, ..Self::plain(message) }
+    }
+
+    /// With a word on what to do.
+    #[must_use]
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With the known name that is nearest to `given`, where one is near.
+    #[must_use]
+    pub(crate) fn nearest<'a>(self, given: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(given, known) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+}
+
+/// The known name that a misspelt one most likely meant.
+pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Settings that the interface knows and this version does not have yet.
+const LATER: &[&str] = &[
+    "trusted_proxies",
+    "database_password",
+    "retention",
+    "idempotency",
+    "mode",
+    "allow_from",
+    "rate_limit",
+    "accept_encoding",
+    "quarantine",
+    "quarantine_entries",
+    "quarantine_bytes",
+    "learn",
+    "inflight_wait",
+    "relay_sweep",
+    "max_age",
+    "exec",
+    "env",
+    "breaker_failures",
+];
+
+impl From<toml::de::Error> for ConfigError {
+    /// Takes the parser's own words, and the nearest name where it knows which names there are.
+    fn from(error: toml::de::Error) -> Self {
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let span = error.span();
+        let mut words = message.split('`').skip(1).step_by(2);
+        let given = words.next().unwrap_or_default().to_owned();
+        let known: Vec<String> = words.map(str::to_owned).collect();
+        let unknown_field = message.starts_with("unknown field") || message.starts_with("unknown variant");
+        let short = if unknown_field { message.split(", expected").next().unwrap_or(&message).to_owned() } else { message };
+        let made = Self { message: short, span, help: None, kind: ConfigErrorKind::Usage };
+        if !unknown_field {
+            return made;
+        }
+        if LATER.contains(&given.as_str()) {
+            return made.help(format!("`{given}` is not in this version yet: take the line out"));
+        }
+        match nearest(&given, known.iter().map(String::as_str)) {
+            Some(name) => made.help(format!("did you mean `{name}`?")),
+            None if known.is_empty() => made,
+            None => made.help(format!("known here: {}", known.join(", "))),
+        }
+    }
+}
+
+impl From<PresetError> for ConfigError {
+    fn from(error: PresetError) -> Self {
+        Self {
+            help: error.nearest.map(|name| format!("did you mean `{name}`?")),
+            message: error.message,
+            span: error.span,
+            kind: ConfigErrorKind::Usage,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_named_only_when_it_is_near() {
+        let known = ["secrets", "provider", "params"];
+        assert_eq!(nearest("secrts", known), Some("secrets"));
+        assert_eq!(nearest("porvider", known), Some("provider"));
+        assert_eq!(nearest("colour", known), None);
+    }
+}

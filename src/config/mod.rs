@@ -1,0 +1,186 @@
+//! Configuration: the file as written ([`ConfigText`]), and what it means ([`Settings`]): defaults filled in, secrets loaded,
+//! presets joined, everything checked. The second cannot exist before the first is right.
+//!
+//! This room alone reads files and the environment. It knows nothing of what runs.
+
+mod demo;
+mod error;
+mod file;
+mod resolve;
+mod resolve_handler;
+mod resolve_source;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
+use crate::preset::Preset;
+use crate::verify::Verifier;
+
+pub(crate) use error::nearest;
+pub use error::{ConfigError, ConfigErrorKind};
+pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
+pub use resolve::{Flags, Keys, load, load_text};
+pub use secrets::NamedSecret;
+
+/// The variables that the gateway reads: a copy, so that tests need not change the process's own.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The process's own. Variables that are not UTF-8 are as good as not set.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        let utf8 =
+            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Self(std::env::vars_os().filter_map(utf8).collect())
+    }
+
+    /// These.
+    #[must_use]
+    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// A variable's value, where it is set.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+}
+
+/// Whether both listeners are on loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopback {
+    /// They are.
+    Yes,
+    /// One is not.
+    No,
+}
+
+/// What the whole configuration means.
+#[derive(Debug)]
+pub struct Settings {
+    /// The file that it came from; none is the demo.
+    pub file: Option<PathBuf>,
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// Address of the admin listener.
+    pub admin_listen: SocketAddr,
+    /// What a client of the admin listener must present.
+    pub admin_token: Option<Secret>,
+    /// What providers call.
+    pub public_url: Option<String>,
+    /// The database file.
+    pub database: PathBuf,
+    /// Whether a first start is refused.
+    pub require_database: bool,
+    /// How long a stop waits for work in hand.
+    pub drain: Duration,
+    /// Limits of the public listener.
+    pub limits: Limits,
+    /// How long a claim waits for a locked database.
+    pub busy_timeout: Duration,
+    /// Free bytes of the disk below which claims stop.
+    pub min_free: u64,
+    /// Inbound addresses.
+    pub sources: Vec<SourceSettings>,
+    /// Who gets events.
+    pub handlers: Vec<HandlerSettings>,
+    /// What is not wrong but should be known.
+    pub warnings: Vec<String>,
+}
+
+/// Limits of the public listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests in hand, counted once their body is complete.
+    pub in_flight: usize,
+    /// Sockets.
+    pub connections: usize,
+    /// Bytes of bodies in hand; one source takes at most half.
+    pub bodies_in_hand: u64,
+    /// Bytes of a request's head.
+    pub header_limit: usize,
+    /// How long a head may take.
+    pub header_deadline: Duration,
+    /// How long a body may take.
+    pub body_deadline: Duration,
+}
+
+/// One inbound address.
+#[derive(Debug)]
+pub struct SourceSettings {
+    /// Its name.
+    pub name: SourceName,
+    /// What is known of its provider.
+    pub preset: Arc<Preset>,
+    /// Its compiled checks and prepared keys.
+    pub verifier: Arc<Verifier>,
+    /// Its secrets, found or not.
+    pub secrets: Vec<NamedSecret>,
+    /// Answered 410.
+    pub retired: bool,
+    /// Types that no handler is to get.
+    pub ignore: Vec<TypeGlob>,
+    /// Largest body in bytes.
+    pub body_limit: usize,
+    /// The whole answer within this.
+    pub answer_deadline: Duration,
+    /// Whether signed content that comes again under a new id is flagged.
+    pub replay_guard: bool,
+    /// Whether another body under a known id is answered 409.
+    pub reject_mismatch: bool,
+    /// Status, body and content type of its acknowledgement.
+    pub ack: (u16, String, Option<String>),
+}
+
+/// One that gets events.
+#[derive(Debug)]
+pub struct HandlerSettings {
+    /// Its name.
+    pub name: HandlerName,
+    /// The sources that it hears; none is all.
+    pub sources: Option<Vec<SourceName>>,
+    /// The types that it wants; empty is all.
+    pub events: Vec<TypeGlob>,
+    /// How it is called.
+    pub kind: HandlerKind,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// Calls at a time.
+    pub concurrency: usize,
+    /// Delays between attempts; one more attempt than delays.
+    pub retry: Vec<Duration>,
+    /// Statuses that end a task for good, besides 410.
+    pub final_statuses: Vec<u16>,
+}
+
+/// How a handler is called.
+#[derive(Debug)]
+pub enum HandlerKind {
+    /// An internal HTTP service.
+    Http(HttpSettings),
+    /// Printed by `serve`.
+    Printer,
+}
+
+/// How an HTTP handler is called.
+#[derive(Debug)]
+pub struct HttpSettings {
+    /// Where it listens.
+    pub url: reqwest::Url,
+    /// Headers of its own; each value is treated as a secret.
+    pub headers: Vec<(String, Secret)>,
+    /// Names of the delivery's headers that it gets, in lower case; none is what the preset names, and content type and agent.
+    pub forward_headers: Option<Vec<String>>,
+    /// The key of our signature, as `whsec_` text.
+    pub sign_with: Secret,
+    /// Whether the provider's own signature is made anew.
+    pub resign: bool,
+}

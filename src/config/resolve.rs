@@ -1,0 +1,225 @@
+//! From what was typed to what is meant.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::file::{ConfigText, LimitsText};
+use super::resolve_handler::{self, HandlerContext};
+use super::resolve_source;
+use super::{Environment, Limits, Loopback, Settings, demo, secrets};
+use crate::preset::{self, Preset};
+
+/// The config file that is read where none is named, if it is there.
+const DEFAULT_FILE: &str = "hookgate.toml";
+
+/// What the command line says. It goes before the environment, which goes before the file.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--admin-listen`.
+    pub admin_listen: Option<SocketAddr>,
+    /// `--database`.
+    pub database: Option<String>,
+    /// `--forward-to`.
+    pub forward_to: Option<String>,
+}
+
+/// Whether keys that are not there yet may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// `serve` makes them.
+    Make,
+    /// `check` and the other commands only look.
+    Look,
+}
+
+/// Reads the configuration: the text of the file, where there is one, goes to `text` so that errors can show their place.
+///
+/// # Errors
+/// Everything that is wrong with it, the first thing first.
+pub fn load(flags: &Flags, env: &Environment, keys: Keys, text: &mut Option<(PathBuf, String)>) -> Result<Settings, ConfigError> {
+    let named = flags.config.clone().or_else(|| env.var("HOOKGATE_CONFIG").map(PathBuf::from));
+    let path = match named {
+        Some(path) => Some(path),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+    };
+    let Some(path) = path else { return demo::settings(flags, env, keys) };
+    let content = std::fs::read_to_string(&path).map_err(|error| {
+        ConfigError::plain(format!("cannot read the config file {}: {error}", path.display()))
+            .help("name another with --config FILE, or leave it out for a demo on loopback")
+    })?;
+    let (path, content) = text.insert((path, content));
+    load_text(content, Some(path), flags, env, keys)
+}
+
+/// The same for a text in hand.
+///
+/// # Errors
+/// Everything that is wrong with it, the first thing first.
+pub fn load_text(
+    content: &str,
+    path: Option<&Path>,
+    flags: &Flags,
+    env: &Environment,
+    keys: Keys,
+) -> Result<Settings, ConfigError> {
+    let written: ConfigText = toml::from_str(content)?;
+    let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
+    let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
+    let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
+    let database = database(flags, env, written.database.as_ref())?;
+    let admin_token = admin_token(&written, env, loopback, admin_listen)?;
+    let presets = presets(&written)?;
+    let mut warnings: Vec<String> = presets.1;
+    let mut all_handlers = Vec::new();
+    let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
+    let context = HandlerContext { env, loopback, database: &database, keys, sources: &source_names };
+    for (name, handler) in &written.handlers {
+        all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
+    }
+    if let Some(url) = &flags.forward_to {
+        all_handlers.push(resolve_handler::forward_to(url, &context)?);
+    }
+    let kept = resolve_handler::forwarded_names(&all_handlers);
+    let mut sources = Vec::new();
+    for (name, source) in &written.sources {
+        let ctx =
+            resolve_source::SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict: written.strict_secrets };
+        sources.push(resolve_source::resolve(name, source, &ctx, &mut warnings)?);
+    }
+    if sources.is_empty() {
+        return Err(ConfigError::plain("the config has no source")
+            .help("add a table such as [sources.stripe] with provider = \"stripe\""));
+    }
+    resolve_handler::check_resign(&written, &sources)?;
+    Ok(Settings {
+        file: path.map(Path::to_path_buf),
+        listen,
+        admin_listen,
+        admin_token,
+        public_url: written.public_url.as_ref().map(public_url).transpose()?,
+        database,
+        require_database: written.require_database,
+        drain: written.drain.map_or(DEFAULT_DRAIN, |text| text.0),
+        limits: limits(&written.limits)?,
+        busy_timeout: written.store.busy_timeout.map_or(DEFAULT_BUSY_TIMEOUT, |text| text.0),
+        min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
+        sources,
+        handlers: all_handlers,
+        warnings,
+    })
+}
+
+pub(super) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+pub(super) const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
+pub(super) const DEFAULT_DATABASE: &str = "hookgate.db";
+pub(super) const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const DEFAULT_MIN_FREE: u64 = 64 << 20;
+
+pub(super) fn address(
+    flag: Option<SocketAddr>,
+    env: &Environment,
+    variable: &str,
+    written: Option<SocketAddr>,
+    default: SocketAddr,
+) -> Result<SocketAddr, ConfigError> {
+    if let Some(flag) = flag {
+        return Ok(flag);
+    }
+    match env.var(variable) {
+        Some(text) => text.parse().map_err(|error| ConfigError::plain(format!("{variable} is `{text}`: {error}"))),
+        None => Ok(written.unwrap_or(default)),
+    }
+}
+
+pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanned<String>>) -> Result<PathBuf, ConfigError> {
+    let (text, span) = match (flags.database.clone().or_else(|| env.var("HOOKGATE_DATABASE")), written) {
+        (Some(text), _) => (text, None),
+        (None, Some(written)) => (written.get_ref().clone(), Some(written.span())),
+        (None, None) => (DEFAULT_DATABASE.to_owned(), None),
+    };
+    let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or(&text);
+    let wrong = |message: &str| ConfigError { span: span.clone(), ..ConfigError::plain(message) };
+    if path.contains("://") {
+        return Err(
+            wrong("only a SQLite file is supported as database in this version").help("give a path, such as `hookgate.db`")
+        );
+    }
+    if path.is_empty() {
+        return Err(wrong("the database's path is empty"));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn admin_token(
+    written: &ConfigText,
+    env: &Environment,
+    loopback: Loopback,
+    admin_listen: SocketAddr,
+) -> Result<Option<crate::model::Secret>, ConfigError> {
+    let token = match (&written.admin.token, env.var("HOOKGATE_ADMIN_TOKEN")) {
+        (_, Some(text)) => Some(
+            crate::model::Secret::new(text.into_bytes())
+                .map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?,
+        ),
+        (Some(text), None) => secrets::load(text, env, loopback)?.secret,
+        (None, None) => None,
+    };
+    if token.is_none() && !admin_listen.ip().is_loopback() {
+        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
+            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    }
+    Ok(token)
+}
+
+/// The built-in presets and the operator's own, and what there is to warn about.
+fn presets(written: &ConfigText) -> Result<(Vec<Arc<Preset>>, Vec<String>), ConfigError> {
+    let mut all: Vec<Arc<Preset>> = preset::builtin_names().filter_map(preset::builtin).collect();
+    let mut warnings = Vec::new();
+    for (name, text) in &written.providers {
+        if all.iter().any(|preset| **preset.name() == **name.get_ref()) {
+            return Err(ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()))
+                .help("give your own another name, such as `my-stripe`"));
+        }
+        let (preset, notes) = preset::compile(name.get_ref(), text)
+            .map_err(|error| ConfigError { span: error.span.clone().or(Some(name.span())), ..error.into() })?;
+        warnings.extend(notes.into_iter().map(|note| format!("provider {}: {}", name.get_ref(), note.message)));
+        all.push(Arc::new(preset));
+    }
+    Ok((all, warnings))
+}
+
+fn public_url(text: &Spanned<String>) -> Result<String, ConfigError> {
+    let wrong = |message: String| ConfigError::at(text.span(), message).help("such as `https://hooks.example.com`");
+    let url = reqwest::Url::parse(text.get_ref()).map_err(|error| wrong(format!("public_url is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("public_url is an http or https URL without query".to_owned()));
+    }
+    Ok(text.get_ref().trim_end_matches('/').to_owned())
+}
+
+pub(super) fn limits(written: &LimitsText) -> Result<Limits, ConfigError> {
+    let at_least_one = |value: &Option<Spanned<usize>>, default: usize, name: &str| match value {
+        Some(zero) if *zero.get_ref() == 0 => Err(ConfigError::at(zero.span(), format!("`{name}` must be at least 1"))),
+        Some(value) => Ok(*value.get_ref()),
+        None => Ok(default),
+    };
+    Ok(Limits {
+        in_flight: at_least_one(&written.in_flight, 1024, "in_flight")?,
+        connections: at_least_one(&written.connections, 25_000, "connections")?,
+        bodies_in_hand: written.bodies_in_hand.map_or(256 << 20, |text| text.0),
+        header_limit: written.header_limit.map_or(32 << 10, |text| usize::try_from(text.0).unwrap_or(usize::MAX)),
+        header_deadline: written.header_deadline.map_or(Duration::from_secs(5), |text| text.0),
+        body_deadline: written.body_deadline.map_or(Duration::from_secs(10), |text| text.0),
+    })
+}

@@ -1,0 +1,224 @@
+//! `[handlers.NAME]`, resolved.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::file::{ConfigText, HandlerText, HeaderValueText};
+use super::resolve::Keys;
+use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, secrets};
+use crate::model::{HandlerName, Headers, Secret, SourceName};
+
+/// Longest call unless said otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest call that can be asked for.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// Calls at a time unless said otherwise.
+const CONCURRENCY: usize = 8;
+/// Most calls at a time.
+const CONCURRENCY_MAX: usize = 1024;
+/// The file beside the database that holds the key of our signature.
+const SIGNING_KEY: &str = "signing-key";
+/// Headers that are the gateway's own.
+const OURS: &[&str] = &["idempotency-key", "content-length", "transfer-encoding", "connection", "host"];
+
+/// Delays between attempts unless said otherwise: 15 attempts over about three days.
+pub(super) fn default_retry() -> Vec<Duration> {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    let first = [5, 30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR];
+    first.into_iter().chain([12 * HOUR; 5]).map(Duration::from_secs).collect()
+}
+
+/// What a handler is resolved with.
+pub(super) struct HandlerContext<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) loopback: Loopback,
+    pub(super) database: &'a Path,
+    pub(super) keys: Keys,
+    pub(super) sources: &'a BTreeSet<&'a str>,
+}
+
+pub(super) fn resolve(
+    name: &Spanned<String>,
+    text: &HandlerText,
+    context: &HandlerContext<'_>,
+) -> Result<HandlerSettings, ConfigError> {
+    let handler = HandlerName::parse(name.get_ref())
+        .map_err(|error| ConfigError::at(name.span(), format!("handler `{}`: {error}", name.get_ref())))?;
+    let sources = text.sources.as_ref().map(|names| names.iter().map(|name| source(name, context)).collect()).transpose()?;
+    let headers = text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?;
+    let forward_headers = text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?;
+    let http = HttpSettings {
+        url: url(text.url.get_ref()).map_err(|message| ConfigError::at(text.url.span(), message))?,
+        headers,
+        forward_headers,
+        sign_with: match &text.sign_with {
+            None => signing_key(context)?,
+            Some(written) => secrets::load(written, context.env, context.loopback)?.secret.ok_or_else(|| {
+                ConfigError::at(written.span(), "the key of `sign_with` is not there")
+                    .help("set its variable or file, or leave the line out")
+            })?,
+        },
+        resign: text.resign,
+    };
+    Ok(HandlerSettings {
+        name: handler,
+        sources,
+        events: text.events.iter().flatten().map(super::resolve_source::glob).collect::<Result<_, _>>()?,
+        kind: HandlerKind::Http(http),
+        timeout: timeout(text)?,
+        concurrency: match &text.concurrency {
+            None => CONCURRENCY,
+            Some(calls) if (1..=CONCURRENCY_MAX).contains(calls.get_ref()) => *calls.get_ref(),
+            Some(calls) => return Err(ConfigError::at(calls.span(), format!("`concurrency` is 1 to {CONCURRENCY_MAX}"))),
+        },
+        retry: text.retry.as_ref().map_or_else(default_retry, |delays| delays.get_ref().iter().map(|text| text.0).collect()),
+        final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The handler of `--forward-to`.
+pub(super) fn forward_to(target: &str, context: &HandlerContext<'_>) -> Result<HandlerSettings, ConfigError> {
+    let name = HandlerName::parse("forward-to").map_err(|error| ConfigError::plain(error.to_string()))?;
+    // As `stripe listen --forward-to localhost:4242/hook` takes it.
+    let target = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
+    let url = url(&target).map_err(|message| ConfigError::plain(format!("--forward-to: {message}")))?;
+    let http = HttpSettings { url, headers: Vec::new(), forward_headers: None, sign_with: signing_key(context)?, resign: false };
+    Ok(of_kind(name, HandlerKind::Http(http)))
+}
+
+/// A handler of every source and type with every default.
+pub(super) fn of_kind(name: HandlerName, kind: HandlerKind) -> HandlerSettings {
+    HandlerSettings {
+        name,
+        sources: None,
+        events: Vec::new(),
+        kind,
+        timeout: TIMEOUT,
+        concurrency: CONCURRENCY,
+        retry: default_retry(),
+        final_statuses: Vec::new(),
+    }
+}
+
+/// Every header of a delivery that some handler names, in lower case.
+pub(super) fn forwarded_names(handlers: &[HandlerSettings]) -> Vec<String> {
+    let named = handlers.iter().filter_map(|handler| match &handler.kind {
+        HandlerKind::Http(http) => http.forward_headers.as_deref(),
+        HandlerKind::Printer => None,
+    });
+    named.flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// `resign` needs every source of the handler to have a scheme that can be signed anew.
+pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> Result<(), ConfigError> {
+    for (name, handler) in written.handlers.iter().filter(|(_, handler)| handler.resign) {
+        let hears = |source: &SourceSettings| {
+            handler.sources.as_ref().is_none_or(|names| names.iter().any(|name| name.get_ref() == source.name.as_str()))
+        };
+        if let Some(source) = sources.iter().find(|source| hears(source) && !source.verifier.can_sign()) {
+            return Err(ConfigError::at(
+                name.span(),
+                format!("`resign` cannot sign for source `{}` ({})", source.name, source.preset.title()),
+            )
+            .help(
+                "it needs a symmetric scheme with its time outside the body; name the handler's `sources`, or leave `resign` out",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn signing_key(context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
+    match context.keys {
+        Keys::Make => {
+            secrets::generated(context.database, SIGNING_KEY)?.secret.ok_or_else(|| ConfigError::plain("no signing key"))
+        }
+        // Nothing is signed by who only looks.
+        Keys::Look => {
+            Secret::new(b"whsec_bm90IHVzZWQgdG8gc2lnbg==".to_vec()).map_err(|error| ConfigError::plain(error.to_string()))
+        }
+    }
+}
+
+fn source(name: &Spanned<String>, context: &HandlerContext<'_>) -> Result<SourceName, ConfigError> {
+    let unknown = || {
+        ConfigError::at(name.span(), format!("unknown source `{}`", name.get_ref()))
+            .nearest(name.get_ref(), context.sources.iter().copied())
+    };
+    let parsed = SourceName::parse(name.get_ref()).map_err(|_invalid| unknown())?;
+    if context.sources.contains(parsed.as_str()) { Ok(parsed) } else { Err(unknown()) }
+}
+
+fn url(text: &str) -> Result<reqwest::Url, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("no URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("a handler's URL is http or https".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a handler's URL holds no credentials: put them into `headers`, as a secret".to_owned());
+    }
+    Ok(url)
+}
+
+fn header(
+    name: &Spanned<String>,
+    value: &Spanned<HeaderValueText>,
+    context: &HandlerContext<'_>,
+) -> Result<(String, Secret), ConfigError> {
+    let lower = legal_name(name)?;
+    if OURS.contains(&lower.as_str()) || lower.starts_with("hookgate-") {
+        return Err(ConfigError::at(name.span(), format!("`{}` is set by the gateway", name.get_ref())));
+    }
+    let secret = match value.get_ref() {
+        HeaderValueText::Plain(text) => Secret::new(text.clone().into_bytes())
+            .map_err(|error| ConfigError::at(value.span(), format!("the header's value {error}")))?,
+        HeaderValueText::Secret(text) => {
+            let text = Spanned::new(value.span(), text.clone());
+            let named = secrets::load(&text, context.env, context.loopback)?;
+            named.secret.ok_or_else(|| {
+                ConfigError::at(value.span(), format!("no secret in {}", named.origin)).help("set it, or take the header out")
+            })?
+        }
+    };
+    if !Headers::is_clean(secret.reveal()) {
+        return Err(ConfigError::at(value.span(), "the header's value has control characters"));
+    }
+    Ok((lower, secret))
+}
+
+fn forwarded(name: &Spanned<String>) -> Result<String, ConfigError> {
+    let lower = legal_name(name)?;
+    if matches!(lower.as_str(), "authorization" | "cookie") {
+        return Err(ConfigError::at(name.span(), format!("`{}` is never stored or forwarded", name.get_ref())));
+    }
+    Ok(lower)
+}
+
+fn legal_name(name: &Spanned<String>) -> Result<String, ConfigError> {
+    if Headers::is_name(name.get_ref()) {
+        Ok(name.get_ref().to_ascii_lowercase())
+    } else {
+        Err(ConfigError::at(name.span(), "not a header's name"))
+    }
+}
+
+fn timeout(text: &HandlerText) -> Result<Duration, ConfigError> {
+    let Some(written) = &text.timeout else { return Ok(TIMEOUT) };
+    let timeout = written.get_ref().0;
+    if timeout.is_zero() || timeout > TIMEOUT_MAX {
+        return Err(ConfigError::at(written.span(), "`timeout` is more than 0 and at most 1h"));
+    }
+    Ok(timeout)
+}
+
+fn final_status(status: &Spanned<u16>) -> Result<u16, ConfigError> {
+    match *status.get_ref() {
+        good @ 300..=599 => Ok(good),
+        other => Err(ConfigError::at(status.span(), format!("{other} cannot be a final status: give one from 300 to 599"))),
+    }
+}

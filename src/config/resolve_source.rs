@@ -1,0 +1,206 @@
+//! `[sources.NAME]`, resolved.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::file::{OnMismatchText, ReplayGuardText, SourceText};
+use super::{Environment, Loopback, NamedSecret, SourceSettings, secrets};
+use crate::model::{SourceName, TypeGlob};
+use crate::preset::Preset;
+use crate::verify::{Verifier, VerifierSettings};
+
+/// Longest body unless said otherwise: 1 MiB.
+const BODY_LIMIT: usize = 1 << 20;
+/// GitHub's stated cap.
+const GITHUB_BODY_LIMIT: usize = 25 << 20;
+/// Longest time to an answer unless said otherwise.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What a source is resolved with.
+pub(super) struct SourceContext<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) loopback: Loopback,
+    pub(super) presets: &'a [Arc<Preset>],
+    /// Headers that some handler wants forwarded.
+    pub(super) kept: &'a [String],
+    pub(super) strict: bool,
+}
+
+pub(super) fn resolve(
+    name: &Spanned<String>,
+    text: &SourceText,
+    context: &SourceContext<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<SourceSettings, ConfigError> {
+    let source = SourceName::parse(name.get_ref())
+        .map_err(|error| ConfigError::at(name.span(), format!("source `{}`: {error}", name.get_ref())))?;
+    let preset = find_preset(&text.provider, context.presets)?;
+    let secrets = text.secrets.iter().map(|secret| checked_secret(secret, &preset, context)).collect::<Result<Vec<_>, _>>()?;
+    let verifier = verifier(&source, name, text, &preset, &secrets, context)?;
+    warn_of_secrets(&source, &verifier, &secrets, context.strict, name, warnings)?;
+    let on_mismatch = text.on_mismatch.as_ref();
+    if let Some(reject) = on_mismatch.filter(|mode| *mode.get_ref() == OnMismatchText::Reject && !preset.volatile().is_empty()) {
+        return Err(ConfigError::at(
+            reject.span(),
+            format!("`on_mismatch = \"reject\"` does not go with {}: its repeats may differ", preset.title()),
+        )
+        .help("leave it out: a repeat that differs elsewhere is shown as a conflict"));
+    }
+    let rule = preset.ack();
+    let most = rule.deadline.saturating_sub(Duration::from_secs(1)).max(Duration::from_secs(1));
+    Ok(SourceSettings {
+        verifier: Arc::new(verifier),
+        retired: text.retired,
+        ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
+        body_limit: text.body_limit.map_or(default_body_limit(&preset), |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+        answer_deadline: text.answer_deadline.map_or(ANSWER_DEADLINE, |text| text.0).min(most).min(ANSWER_DEADLINE),
+        replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
+        reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
+        ack: ack(text, &preset)?,
+        name: source,
+        preset,
+        secrets,
+    })
+}
+
+/// A pattern over event types.
+pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
+    TypeGlob::parse(text.get_ref()).map_err(|error| ConfigError::at(text.span(), error.to_string()))
+}
+
+fn default_body_limit(preset: &Preset) -> usize {
+    if &**preset.name() == "github" { GITHUB_BODY_LIMIT } else { BODY_LIMIT }
+}
+
+fn find_preset(provider: &Spanned<String>, presets: &[Arc<Preset>]) -> Result<Arc<Preset>, ConfigError> {
+    let named = provider.get_ref();
+    presets.iter().find(|preset| **preset.name() == **named).map(Arc::clone).ok_or_else(|| {
+        let known: Vec<&str> = presets.iter().map(|preset| &**preset.name()).collect();
+        let error = ConfigError::at(provider.span(), format!("unknown provider `{named}`")).nearest(named, known.iter().copied());
+        if error.help.is_some() {
+            error
+        } else {
+            error.help(format!("known: {}; your own is a [providers.{named}] table", known.join(", ")))
+        }
+    })
+}
+
+fn checked_secret(
+    text: &Spanned<super::file::SecretText>,
+    preset: &Preset,
+    context: &SourceContext<'_>,
+) -> Result<NamedSecret, ConfigError> {
+    let secret = secrets::load(text, context.env, context.loopback)?;
+    let slots = preset.slots();
+    if slots.iter().any(|slot| *slot == secret.slot) {
+        return Ok(secret);
+    }
+    Err(ConfigError::at(text.span(), format!("{} has no secret slot `{}`", preset.title(), secret.slot))
+        .nearest(&secret.slot, slots))
+}
+
+fn verifier(
+    source: &SourceName,
+    name: &Spanned<String>,
+    text: &SourceText,
+    preset: &Arc<Preset>,
+    secrets: &[NamedSecret],
+    context: &SourceContext<'_>,
+) -> Result<Verifier, ConfigError> {
+    let found = secrets.iter().filter_map(|named| Some((named.slot.clone(), named.secret.clone()?))).collect();
+    Verifier::new(VerifierSettings {
+        source: source.clone(),
+        preset: Arc::clone(preset),
+        secrets: found,
+        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
+        tolerance: text.tolerance.map(|text| text.0),
+        params: text.params.clone(),
+        kept_headers: context.kept.to_vec(),
+    })
+    .map_err(|error| {
+        let span = text.secrets.first().map_or_else(|| name.span(), Spanned::span);
+        ConfigError::at(span, format!("source `{source}`: {error}"))
+    })
+}
+
+fn warn_of_secrets(
+    source: &SourceName,
+    verifier: &Verifier,
+    secrets: &[NamedSecret],
+    strict: bool,
+    name: &Spanned<String>,
+    warnings: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    let mut found = Vec::new();
+    let absent = secrets.iter().filter(|named| named.secret.is_none());
+    found.extend(absent.map(|named| format!("source {source}: no secret in {}", named.origin)));
+    let short = verifier.fingerprints().iter().filter(|(_, _, short)| *short);
+    found.extend(short.map(|(_, fingerprint, _)| {
+        format!("source {source}: the secret {fingerprint} has under 16 bytes, so it can be guessed")
+    }));
+    match found.first() {
+        Some(first) if strict => Err(ConfigError::at(name.span(), first.clone()).help("`strict_secrets` makes this an error")),
+        _ => {
+            warnings.extend(found);
+            if verifier.is_pending() {
+                warnings.push(format!(
+                    "source {source} is pending: it has no secret yet, so every delivery gets 503 and is retried by its sender"
+                ));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn ack(text: &SourceText, preset: &Preset) -> Result<(u16, String, Option<String>), ConfigError> {
+    let rule = preset.ack();
+    let preset_ack = (rule.status, rule.body.clone(), rule.content_type.clone());
+    let Some(written) = &text.ack else { return Ok(preset_ack) };
+    let ack = written.get_ref();
+    let status = ack.status.unwrap_or(preset_ack.0);
+    if !(200..300).contains(&status) {
+        return Err(ConfigError::at(
+            written.span(),
+            format!("an acknowledgement of {status} would not stop the provider's retries"),
+        )
+        .help("give a 2xx status"));
+    }
+    let content_type = ack.content_type.clone().or(preset_ack.2);
+    if content_type.as_ref().is_some_and(|value| !crate::model::Headers::is_clean(value.as_bytes())) {
+        return Err(ConfigError::at(written.span(), "the content type has control characters"));
+    }
+    Ok((status, ack.body.clone().unwrap_or(preset_ack.1), content_type))
+}
+
+/// The demo's source of a preset, from a secret in hand.
+pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<SourceSettings, ConfigError> {
+    let name = SourceName::parse(preset.name()).map_err(|error| ConfigError::plain(error.to_string()))?;
+    let verifier = Verifier::new(VerifierSettings {
+        source: name.clone(),
+        preset: Arc::clone(preset),
+        secrets: secret.secret.clone().map(|bytes| (secret.slot.clone(), bytes)).into_iter().collect(),
+        allow: None,
+        tolerance: None,
+        params: BTreeMap::new(),
+        kept_headers: Vec::new(),
+    })
+    .map_err(|error| ConfigError::plain(format!("source `{name}`: {error}")))?;
+    let rule = preset.ack();
+    Ok(SourceSettings {
+        body_limit: default_body_limit(preset),
+        answer_deadline: rule.deadline.saturating_sub(Duration::from_secs(1)).clamp(Duration::from_secs(1), ANSWER_DEADLINE),
+        ack: (rule.status, rule.body.clone(), rule.content_type.clone()),
+        name,
+        preset: Arc::clone(preset),
+        verifier: Arc::new(verifier),
+        secrets: vec![secret],
+        retired: false,
+        ignore: Vec::new(),
+        replay_guard: true,
+        reject_mismatch: false,
+    })
+}

@@ -1,0 +1,24 @@
+//! What happens to a delivery and to an event, in order: [`Receiver`] is the request path, [`Outbox`] the way to the handlers.
+//!
+//! This room knows nothing of actix, clap, SQL and environment variables.
+
+mod decide;
+mod load;
+mod notice;
+mod outbox;
+mod problem;
+mod receive;
+mod redrive;
+mod route;
+mod scribe;
+mod source;
+
+pub use decide::{Difference, RetryPolicy, compare, settle};
+pub use load::{Held, Load};
+pub use notice::{AttemptNotice, DeliveryNotice, Notice, Tell};
+pub use outbox::{Outbox, Worker};
+pub use problem::Problem;
+pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
+pub use redrive::{RedriveError, RedriveRequest, redrive};
+pub use route::{Route, Routes};
+pub use source::{LogRate, Source, SourceSettings};

@@ -1,0 +1,66 @@
+//! What the operator's terminal is told as it happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{DeliveryId, EventId, HandlerName, SourceName, Timestamp, Verdict};
+
+use super::Problem;
+use crate::ledger::Settlement;
+use crate::model::Outcome;
+
+/// Gets every notice. Must not block.
+pub type Tell = Arc<dyn Fn(&Notice) + Send + Sync>;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A delivery was answered.
+    Delivery(DeliveryNotice),
+    /// A handler was called.
+    Attempt(AttemptNotice),
+}
+
+/// A delivery was answered.
+#[derive(Clone, Debug)]
+pub struct DeliveryNotice {
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// Its source.
+    pub source: SourceName,
+    /// Its event and the event's type, where it was admitted.
+    pub event: Option<(EventId, Arc<str>)>,
+    /// What it turned out to be; none where it was turned away for want of room or store.
+    pub verdict: Option<Verdict>,
+    /// Of a repeat: the first delivery.
+    pub first: Option<DeliveryId>,
+    /// The status of the answer.
+    pub status: u16,
+    /// Why it was not taken.
+    pub problem: Option<Problem>,
+    /// A stable word: the refusal's, or why no handler gets the event.
+    pub reason: Option<&'static str>,
+    /// From the head to the answer.
+    pub duration: Duration,
+}
+
+/// A handler was called.
+#[derive(Clone, Debug)]
+pub struct AttemptNotice {
+    /// When the call had ended.
+    pub at: Timestamp,
+    /// The handler.
+    pub handler: HandlerName,
+    /// The event's source.
+    pub source: SourceName,
+    /// The event.
+    pub event_id: EventId,
+    /// 1, 2, ...
+    pub attempt: u32,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// What becomes of the task.
+    pub settlement: Settlement,
+    /// How long the call took.
+    pub duration: Duration,
+}

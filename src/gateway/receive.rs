@@ -1,0 +1,320 @@
+//! THE request path: from a delivery's head to its answer, in the order of the specification.
+//!
+//! Cheap and unauthenticated checks come first; nothing is written before the claim, and the claim takes only what passed the
+//! check. An answer of 2xx exists only for what is on stable storage.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::ContextV7;
+
+use super::decide::{Difference, compare};
+use super::notice::Tell;
+use super::scribe::{Scribe, Seen};
+use super::{Held, Load, Problem, Routes, Source};
+use crate::clock::Clock;
+use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
+use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
+use crate::verify::{Admitted, Refusal};
+
+/// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
+const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
+
+/// What the request path is made of.
+pub struct ReceiverSettings {
+    /// The configured sources.
+    pub sources: Vec<Arc<Source>>,
+    /// What every handler hears.
+    pub routes: Routes,
+    /// Bounds on what is in hand.
+    pub load: Load,
+    /// How long a claim waits for a locked database, where the sender comes again by itself.
+    pub busy_timeout: Duration,
+    /// Largest head in bytes.
+    pub header_limit: usize,
+}
+
+/// The request path.
+pub struct Receiver {
+    settings: ReceiverSettings,
+    by_name: HashMap<Box<str>, Arc<Source>>,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    scribe: Scribe,
+    ids: Mutex<ContextV7>,
+}
+
+/// A request's head, as far as it decides anything before the body is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The last part of the path, as it stands.
+    pub source: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// Bytes of all its fields.
+    pub header_bytes: usize,
+    /// `Content-Length`, where there is one.
+    pub content_length: Option<u64>,
+    /// Every `Content-Encoding`, joined.
+    pub content_encoding: Option<&'a str>,
+}
+
+/// A request that may send its body.
+pub struct Entry {
+    /// Its source.
+    pub source: Arc<Source>,
+    /// Our id of the delivery.
+    pub id: DeliveryId,
+    /// The wall clock when its head had been read.
+    pub received_at: Timestamp,
+    /// The account for its body's bytes.
+    pub held: Held,
+    pub(super) started: Duration,
+}
+
+impl Entry {
+    /// Largest body that is read.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.source.settings.body_limit
+    }
+}
+
+/// What a request is told.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The event is ours: the recorded acknowledgement.
+    Acked {
+        /// Status, recorded headers and body.
+        ack: Ack,
+        /// `SOURCE/EVENT_ID`.
+        event: String,
+        /// Whether it was recorded for an earlier delivery.
+        replayed: bool,
+    },
+    /// It was not taken.
+    Problem(Problem),
+    /// It was not taken for its method; these are.
+    Allow(Vec<String>),
+}
+
+impl Receiver {
+    /// Assembles it.
+    #[must_use]
+    pub fn new(
+        settings: ReceiverSettings,
+        ledger: Arc<dyn Ledger>,
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        tell: Tell,
+    ) -> Self {
+        let by_name = settings.sources.iter().map(|source| (source.name().as_str().into(), Arc::clone(source))).collect();
+        let scribe = Scribe::new(journal, Arc::clone(&clock), tell);
+        Self { settings, by_name, ledger, clock, scribe, ids: Mutex::new(ContextV7::new()) }
+    }
+
+    /// Steps 1 to 5: everything that the head decides. The body has not been read.
+    ///
+    /// # Errors
+    /// The answer, where it ends here.
+    pub async fn enter(&self, head: Head<'_>) -> Result<Entry, Answer> {
+        let source = self.by_name.get(head.source).ok_or(Answer::Problem(Problem::UnknownSource))?;
+        if source.settings.retired {
+            return Err(Answer::Problem(Problem::Retired));
+        }
+        if !source.settings.methods.iter().any(|method| method == head.method) {
+            return Err(Answer::Allow(source.settings.methods.clone()));
+        }
+        let entry = self.open(source);
+        if let Some(problem) = self.store_problem() {
+            return Err(self.turn_away(&entry, problem));
+        }
+        // Who does not come again waits before a byte of the body is read. The place is not kept meanwhile: a stranger who sends
+        // slowly would hold it.
+        if !source.settings.sender_retries && self.place(&entry).await.is_none() {
+            return Err(self.turn_away(&entry, Problem::Overloaded));
+        }
+        if let Some(problem) = self.head_problem(source, head) {
+            return Err(self.turn_away(&entry, problem));
+        }
+        Ok(entry)
+    }
+
+    /// Ends a request whose body could not be read.
+    pub fn abandon(&self, entry: &Entry, problem: Problem) -> Answer {
+        self.turn_away(entry, problem)
+    }
+
+    /// Steps 7 to 10, on a whole delivery.
+    pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
+        let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
+        match self.verify(&entry.source, delivery).await {
+            Err(refusal) => self.refuse(&entry, &refusal),
+            Ok(admitted) => self.claim(&entry, admitted).await,
+        }
+    }
+
+    /// Step 10, and the answer: who is first is decided by the insert alone.
+    async fn claim(&self, entry: &Entry, admitted: Admitted) -> Answer {
+        let seen = Seen::of(&admitted);
+        let plan = self.plan(&entry.source, &admitted);
+        let reason = plan.reason;
+        let ack = plan.ack.clone();
+        let claim = self.ledger.claim(admitted, plan, self.patience(entry));
+        match self.within(entry, claim).await {
+            Some(Ok(Claim::First)) => self.scribe.first(entry, &seen, ack, reason),
+            Some(Ok(Claim::Found(found))) => self.found(entry, &seen, found).await,
+            Some(Err(error)) => self.turn_away(entry, problem_of(&error)),
+            None => self.turn_away(entry, Problem::StoreBusy),
+        }
+    }
+
+    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Result<Admitted, Refusal> {
+        let now = self.clock.wall();
+        if delivery.body.len() <= INLINE_BODY_BYTES_MAX {
+            return source.settings.verifier.verify(&delivery, now);
+        }
+        let verifier = Arc::clone(&source.settings.verifier);
+        let checked = tokio::task::spawn_blocking(move || verifier.verify(&delivery, now)).await;
+        // A panic in the check is a bug; it refuses, and never admits.
+        checked.unwrap_or(Err(Refusal::MessageUnreadable))
+    }
+
+    fn plan(&self, source: &Source, admitted: &Admitted) -> Plan {
+        let event_type = admitted.event_type();
+        let (handlers, reason) = if source.ignores(event_type) {
+            (Arc::from([]), Some(Reason::Ignored))
+        } else {
+            let handlers = self.settings.routes.matching(source.name(), event_type);
+            let reason = handlers.is_empty().then_some(Reason::NoHandler);
+            (handlers, reason)
+        };
+        Plan { ack: source.settings.ack.clone(), handlers, reason }
+    }
+
+    /// A repeat. The first body stays the truth; whether other bytes under the same id are a conflict is found out by comparing.
+    async fn found(&self, entry: &Entry, seen: &Seen, found: Found) -> Answer {
+        let same = found.body_digest == seen.body_digest;
+        let verdict = if same { Verdict::Duplicate } else { self.compare(&entry.source, seen, &found).await };
+        if verdict == Verdict::Conflict && entry.source.settings.reject_mismatch {
+            return self.scribe.conflict(entry, seen, found.key);
+        }
+        self.scribe.repeat(entry, seen, found, verdict)
+    }
+
+    async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Verdict {
+        let first = self.ledger.body(EventName::Delivery(found.key)).await.ok().flatten().flatten();
+        let (repeat, source) = (seen.body.clone(), Arc::clone(source));
+        let compared = tokio::task::spawn_blocking(move || compare(first.as_deref(), &repeat, &source.settings.volatile)).await;
+        match compared {
+            Ok(Difference::Conflict) => Verdict::Conflict,
+            Ok(Difference::Harmless) | Err(_) => Verdict::Duplicate,
+        }
+    }
+
+    /// Step 7 or 9 said no. The cause goes to the log alone.
+    fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Answer {
+        let problem = match refusal {
+            Refusal::SourceNotReady => Problem::SourceNotReady,
+            Refusal::MalformedBody => Problem::MalformedBody,
+            Refusal::EventIdMissing => Problem::EventIdMissing,
+            _ => Problem::NotAuthentic(entry.source.settings.reject_status),
+        };
+        self.scribe.turn_away(entry, problem, refusal.code())
+    }
+
+    /// A place among the requests in hand: now, or for a sender that does not come again, before the answer is due.
+    async fn place(&self, entry: &Entry) -> Option<OwnedSemaphorePermit> {
+        match self.settings.load.try_enter() {
+            None if !entry.source.settings.sender_retries => self.within(entry, self.settings.load.enter()).await.flatten(),
+            at_once => at_once,
+        }
+    }
+
+    fn turn_away(&self, entry: &Entry, problem: Problem) -> Answer {
+        self.scribe.turn_away(entry, problem, problem.code())
+    }
+
+    fn open(&self, source: &Arc<Source>) -> Entry {
+        let received_at = self.clock.wall();
+        Entry {
+            source: Arc::clone(source),
+            id: self.new_id(received_at),
+            received_at,
+            held: self.settings.load.body(&source.share),
+            started: self.clock.monotonic(),
+        }
+    }
+
+    fn new_id(&self, at: Timestamp) -> DeliveryId {
+        let micros = u64::try_from(at.0).unwrap_or(0);
+        let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or(0);
+        let context = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        DeliveryId(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(&*context, micros / 1_000_000, nanos)))
+    }
+
+    fn store_problem(&self) -> Option<Problem> {
+        match self.ledger.state() {
+            StoreState::Ready => None,
+            StoreState::Full => Some(Problem::StorageFull),
+            StoreState::Failed(_) => Some(Problem::StoreFailed),
+        }
+    }
+
+    fn head_problem(&self, source: &Source, head: Head<'_>) -> Option<Problem> {
+        let too_long = head.content_length.is_some_and(|length| length > source.settings.body_limit as u64);
+        let encoded = head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
+        if head.header_bytes > self.settings.header_limit {
+            Some(Problem::HeadersTooLarge)
+        } else if too_long {
+            Some(Problem::BodyTooLarge)
+        } else {
+            encoded.then_some(Problem::UnsupportedEncoding)
+        }
+    }
+
+    /// How long a claim may wait: a sender that comes again is told to; one that does not waits with us.
+    fn patience(&self, entry: &Entry) -> Patience {
+        let left = self.left(entry);
+        if entry.source.settings.sender_retries {
+            Patience { queue: Duration::ZERO, busy: self.settings.busy_timeout.min(left) }
+        } else {
+            Patience { queue: left, busy: left }
+        }
+    }
+
+    fn left(&self, entry: &Entry) -> Duration {
+        let spent = self.clock.monotonic().saturating_sub(entry.started);
+        entry.source.settings.answer_deadline.saturating_sub(spent)
+    }
+
+    /// The future's result, if it comes before the answer deadline.
+    async fn within<T>(&self, entry: &Entry, future: impl Future<Output = T>) -> Option<T> {
+        let deadline = entry.started + entry.source.settings.answer_deadline;
+        tokio::select! {
+            biased;
+            result = future => Some(result),
+            () = self.clock.sleep_until(deadline) => None,
+        }
+    }
+
+    /// How long a body may still take.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+}
+
+const fn problem_of(error: &LedgerError) -> Problem {
+    match error {
+        LedgerError::Overloaded => Problem::Overloaded,
+        LedgerError::Busy => Problem::StoreBusy,
+        LedgerError::Full => Problem::StorageFull,
+        LedgerError::Failed(_) => Problem::StoreFailed,
+        LedgerError::RolledBack(_) | LedgerError::NotFound | LedgerError::Ambiguous | LedgerError::BodyPurged => {
+            Problem::StoreUnavailable
+        }
+    }
+}

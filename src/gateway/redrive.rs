@@ -1,0 +1,50 @@
+//! Redrive: an operator hands an event to its handlers again. It takes the outbox's road.
+
+use std::sync::Arc;
+
+use super::Routes;
+use crate::ledger::{EventName, Ledger, LedgerError, Redrive, Redriven};
+use crate::model::HandlerName;
+
+/// What the operator asks for.
+#[derive(Clone, Debug, Default)]
+pub struct RedriveRequest {
+    /// Only this handler's task.
+    pub handler: Option<HandlerName>,
+    /// Makes a task for this handler, or moves the chosen one to it.
+    pub to_handler: Option<HandlerName>,
+    /// Done tasks too.
+    pub force: bool,
+}
+
+/// Why it is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    /// The handler that is to get it is not configured.
+    #[error("there is no handler `{0}`: configured are {1}")]
+    UnknownHandler(HandlerName, String),
+    /// The store's own reason.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Makes an event's dead tasks due now. An event that no handler wanted gets tasks for those that match by now.
+///
+/// # Errors
+/// [`RedriveError`].
+pub async fn redrive(
+    ledger: &Arc<dyn Ledger>,
+    routes: &Routes,
+    event: EventName,
+    request: RedriveRequest,
+) -> Result<Redriven, RedriveError> {
+    if let Some(unknown) = request.to_handler.as_ref().filter(|name| !routes.handlers().any(|known| known == *name)) {
+        let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
+        return Err(RedriveError::UnknownHandler(unknown.clone(), known));
+    }
+    let report = ledger.find(event).await?.ok_or(LedgerError::NotFound)?;
+    let matching = routes.matching(&report.source, &report.event_type).to_vec();
+    let name = EventName::Pair(report.source, report.event_id);
+    let redrive = Redrive { handler: request.handler, to_handler: request.to_handler, force: request.force, matching };
+    Ok(ledger.redrive(name, redrive).await?)
+}

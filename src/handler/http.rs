@@ -1,0 +1,192 @@
+//! Handlers that are internal HTTP services.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request, Url};
+use sha2::Sha256;
+
+use super::{Call, Handler, call};
+use crate::model::{Headers, Outcome, Secret, SourceName, Timestamp};
+
+/// Makes a provider's own signature anew: the headers to set, where the source's scheme can be signed.
+pub type Resign = Arc<dyn Fn(&SourceName, &Headers, &[u8], Timestamp) -> Option<Vec<(String, String)>> + Send + Sync>;
+
+/// How one is called.
+pub struct HttpHandlerSettings {
+    /// Where it listens.
+    pub url: Url,
+    /// Headers of its own; they replace the delivery's of the same name.
+    pub headers: Vec<(String, Secret)>,
+    /// Which of the kept headers it gets, in lower case; none is all that were kept by default.
+    pub forward_headers: Option<Vec<String>>,
+    /// The key of our signature, `whsec_` and base64, or any text.
+    pub sign_with: Secret,
+    /// Makes the provider's signature anew instead of ours.
+    pub resign: Option<Resign>,
+}
+
+impl fmt::Debug for HttpHandlerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpHandlerSettings").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Why a handler cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidKey {
+    /// The key begins like a Standard Webhooks one and is not base64.
+    #[error("the key of `sign_with` begins with whsec_ but what follows is not base64")]
+    Base64,
+    /// The HTTP client cannot be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+    /// A header's value cannot be sent.
+    #[error("the value of header `{0}` cannot be sent")]
+    Header(String),
+}
+
+/// An internal HTTP service that gets events by POST.
+pub struct HttpHandler {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    forward_headers: Option<Vec<String>>,
+    key: Hmac<Sha256>,
+    resign: Option<Resign>,
+}
+
+impl HttpHandler {
+    /// Prepares everything that does not change from call to call.
+    ///
+    /// # Errors
+    /// [`InvalidKey`].
+    pub fn new(settings: HttpHandlerSettings) -> Result<Self, InvalidKey> {
+        let mut headers = HeaderMap::new();
+        for (name, secret) in &settings.headers {
+            let bad = || InvalidKey::Header(name.clone());
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| bad())?;
+            let mut value = HeaderValue::from_bytes(secret.reveal()).map_err(|_invalid| bad())?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            client: call::client()?,
+            url: settings.url,
+            headers,
+            forward_headers: settings.forward_headers,
+            key: standard_key(&settings.sign_with)?,
+            resign: settings.resign,
+        })
+    }
+
+    /// Every header of a call: the delivery's first, ours over them, the operator's over all but the gateway's own.
+    fn headers(&self, call: &Call) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(24);
+        self.forwarded(&call.headers, &mut map);
+        for (name, value) in &self.headers {
+            map.insert(name, value.clone());
+        }
+        let signature = match &self.resign {
+            Some(resign) => resign(&call.source, &call.headers, &call.body, call.now).unwrap_or_default(),
+            None => self.standard_signature(call),
+        };
+        for (name, value) in signature {
+            set(&mut map, &name, &value);
+        }
+        set(&mut map, "hookgate-event-id", &format!("{}/{}", call.source, call.event_id));
+        set(&mut map, "hookgate-source", call.source.as_str());
+        set(&mut map, "hookgate-provider", &call.provider);
+        set(&mut map, "hookgate-event-type", &call.event_type);
+        set(&mut map, "hookgate-delivery-id", &call.delivery_id.to_string());
+        set(&mut map, "hookgate-attempt", &call.attempt.to_string());
+        set(&mut map, "hookgate-received-at", &call.received_at.to_string());
+        set(&mut map, "hookgate-deadline", &seconds(call.timeout));
+        if call.redrives > 0 {
+            set(&mut map, "hookgate-redrive", &call.redrives.to_string());
+        }
+        set(&mut map, "idempotency-key", &format!("\"{}\"", call.idempotency_key));
+        map
+    }
+
+    /// The kept headers that this handler is to get. What a sender says under our own names never reaches it.
+    fn forwarded(&self, kept: &Headers, map: &mut HeaderMap) {
+        for (name, value) in kept.iter() {
+            let ours = name.starts_with("hookgate-") || name == "idempotency-key";
+            let wanted = self.forward_headers.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name));
+            if ours || !wanted {
+                continue;
+            }
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
+                map.append(name, value);
+            }
+        }
+    }
+
+    /// Our own signature, by Standard Webhooks: any of its libraries verifies it.
+    fn standard_signature(&self, call: &Call) -> Vec<(String, String)> {
+        let id = format!("{}/{}", call.source, call.event_id);
+        let time = call.now.unix_s().to_string();
+        let mut mac = self.key.clone();
+        for part in [id.as_bytes(), b".", time.as_bytes(), b".", &call.body] {
+            mac.update(part);
+        }
+        let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+        vec![("webhook-id".to_owned(), id), ("webhook-timestamp".to_owned(), time), ("webhook-signature".to_owned(), signature)]
+    }
+}
+
+impl Handler for HttpHandler {
+    fn call(&self, call: Call) -> BoxFuture<'_, Outcome> {
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = self.headers(&call);
+        *request.timeout_mut() = Some(call.timeout);
+        *request.body_mut() = Some(call.body.into());
+        Box::pin(call::send(&self.client, request, call.now))
+    }
+
+    /// Without the query, which may hold a token.
+    fn target(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.to_string()
+    }
+}
+
+impl fmt::Debug for HttpHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpHandler").field("target", &self.target()).finish_non_exhaustive()
+    }
+}
+
+/// A Standard Webhooks key: base64 after `whsec_`; any other text is its own bytes.
+fn standard_key(secret: &Secret) -> Result<Hmac<Sha256>, InvalidKey> {
+    let decoded;
+    let bytes = match secret.reveal().strip_prefix(b"whsec_") {
+        Some(text) => {
+            decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_invalid| InvalidKey::Base64)?);
+            &decoded[..]
+        }
+        None => secret.reveal(),
+    };
+    Hmac::new_from_slice(bytes).map_err(|_length| InvalidKey::Base64)
+}
+
+/// Sets a header of ours. Every value here is visible ASCII by its own rule; one that is not is left out.
+fn set(map: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        map.insert(name, value);
+    }
+}
+
+/// Seconds with up to three decimals and no idle zeros.
+fn seconds(duration: Duration) -> String {
+    let text = format!("{:.3}", duration.as_secs_f64());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

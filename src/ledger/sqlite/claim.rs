@@ -1,0 +1,68 @@
+//! The claim: who is first, and everything that comes with it in the same commit.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::command::{Fault, Tx};
+use super::row::{ack, delivery_id, digest, headers_text};
+use super::sql;
+use crate::flaws::{Flaw, planted};
+use crate::ledger::{Claim, Found, Plan};
+use crate::verify::Admitted;
+
+/// See [`crate::ledger::Ledger::claim`].
+pub(super) fn claim(tx: &mut Tx<'_>, admitted: &Admitted, plan: &Plan) -> Result<Claim, Fault> {
+    let source = tx.names.source(tx.conn, admitted.source())?;
+    if planted(Flaw::UniqueConstraintIgnored)
+        && let Some(found) = find(tx.beside.unwrap_or(tx.conn), source, admitted)?
+    {
+        return Ok(Claim::Found(found));
+    }
+    if insert(tx, source, admitted, plan)? == 0 {
+        // The row stands in the way, so it is there: committed, or by an earlier claim of this group.
+        let found = find(tx.conn, source, admitted)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        return Ok(Claim::Found(found));
+    }
+    let event = tx.conn.last_insert_rowid();
+    tx.execute(sql::ADD_PAYLOAD, params![event, headers_text(admitted.headers()), &admitted.body()[..]])?;
+    for name in &*plan.handlers {
+        let handler = tx.names.handler(tx.conn, name)?;
+        tx.execute(sql::ADD_TASK, params![event, handler, tx.now_us])?;
+        tx.wakes.push(name.clone());
+    }
+    Ok(Claim::First)
+}
+
+fn insert(tx: &Tx<'_>, source: i64, admitted: &Admitted, plan: &Plan) -> rusqlite::Result<usize> {
+    let statement = if planted(Flaw::UniqueConstraintIgnored) { sql::CLAIM_UNGUARDED } else { sql::CLAIM };
+    let ack_headers = (!plan.ack.headers.is_empty()).then(|| headers_text(&plan.ack.headers));
+    let body_bytes = i64::try_from(admitted.body().len()).unwrap_or(i64::MAX);
+    tx.execute(
+        statement,
+        params![
+            admitted.delivery_id().0.as_bytes(),
+            source,
+            admitted.event_id().as_str(),
+            admitted.event_id_received(),
+            &**admitted.event_type(),
+            &**admitted.id_from(),
+            &**admitted.check(),
+            admitted.secret().map(|secret| &*secret.0),
+            admitted.received_at().0,
+            admitted.body_digest().0,
+            admitted.signed_digest().0,
+            body_bytes,
+            plan.ack.status,
+            ack_headers,
+            &plan.ack.body[..],
+            plan.reason.map(crate::model::Reason::as_str),
+        ],
+    )
+}
+
+fn find(conn: &Connection, source: i64, admitted: &Admitted) -> rusqlite::Result<Option<Found>> {
+    let mut statement = conn.prepare_cached(sql::FOUND)?;
+    let found = statement.query_row(params![source, admitted.event_id().as_str()], |row| {
+        Ok(Found { key: delivery_id(row, 0)?, ack: ack(row, 1)?, body_digest: digest(row, 4)? })
+    });
+    found.optional()
+}

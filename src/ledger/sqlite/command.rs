@@ -1,0 +1,132 @@
+//! What the writer is asked to do: commands that can be run again, each with somebody who waits for its answer.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, Params};
+
+use super::names::Names;
+use crate::ledger::LedgerError;
+use crate::model::HandlerName;
+use crate::sync::oneshot;
+
+/// Why a command did not do what it was to do.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A statement failed.
+    Sql(rusqlite::Error),
+    /// The command itself says no; the database is fine.
+    No(LedgerError),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<LedgerError> for Fault {
+    fn from(error: LedgerError) -> Self {
+        Self::No(error)
+    }
+}
+
+/// The open transaction, as a command sees it.
+pub(super) struct Tx<'a> {
+    /// The writer's connection.
+    pub conn: &'a Connection,
+    /// The numbers of names.
+    pub names: &'a mut Names,
+    /// The ledger's own time.
+    pub now_us: i64,
+    /// Handlers that are to hear of the commit.
+    pub wakes: &'a mut Vec<HandlerName>,
+    /// Test only: where the flaw `unique-constraint-ignored` reads.
+    pub beside: Option<&'a Connection>,
+}
+
+impl Tx<'_> {
+    /// Runs a statement that gives no rows and says how many it changed.
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.conn.prepare_cached(sql)?.execute(params)
+    }
+}
+
+/// One change and who waits for it.
+pub(super) trait Command: Send {
+    /// Makes the change in the open transaction. After a rolled-back group it is run again.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault>;
+
+    /// It was not done, and will not be.
+    fn fail(&mut self, error: LedgerError);
+
+    /// Tells who waits, after the commit.
+    fn answer(self: Box<Self>);
+}
+
+/// A command made of a function and the other end of a reply.
+pub(super) struct Job<T, W> {
+    work: W,
+    done: Option<Result<T, LedgerError>>,
+    reply: oneshot::Sender<Result<T, LedgerError>>,
+}
+
+impl<T, W> Job<T, W>
+where
+    T: Send,
+    W: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send,
+{
+    pub(super) const fn new(work: W, reply: oneshot::Sender<Result<T, LedgerError>>) -> Self {
+        Self { work, done: None, reply }
+    }
+}
+
+impl<T, W> Command for Job<T, W>
+where
+    T: Send,
+    W: FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        self.done = Some(Ok((self.work)(tx)?));
+        Ok(())
+    }
+
+    fn fail(&mut self, error: LedgerError) {
+        self.done = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(done) = self.done {
+            // Who asked may have gone away; the change stands.
+            drop(self.reply.send(done));
+        }
+    }
+}
+
+/// A command in the queue.
+pub(super) struct Order {
+    /// What to do.
+    pub command: Box<dyn Command>,
+    /// Who it is for.
+    pub kind: Kind,
+    /// How often its group was rolled back.
+    pub rollbacks: u8,
+}
+
+/// What may be told to who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A claim: told of every trouble, as its sender comes again. Waits for a locked database up to this monotonic time.
+    Claim {
+        /// The monotonic time.
+        until: Duration,
+    },
+    /// Anything else: waits through a locked database and a full disk, and is run again after a rollback.
+    Other,
+}
+
+impl Order {
+    pub(super) fn refuse(mut self, error: LedgerError) {
+        self.command.fail(error);
+        self.command.answer();
+    }
+}

@@ -1,0 +1,46 @@
+//! Rows of the delivery log.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::command::Tx;
+use super::row::micros;
+use super::sql;
+use crate::ledger::Note;
+
+/// Writes one row, and asks for the replay guard whether its signed content came before.
+pub(super) fn write(tx: &mut Tx<'_>, note: &Note) -> rusqlite::Result<()> {
+    let source = tx.names.source(tx.conn, &note.source)?;
+    let event: Option<i64> = match &note.event {
+        None => None,
+        Some((key, _)) => {
+            tx.conn.prepare_cached(sql::EVENT_BY_KEY)?.query_row([key.0.as_bytes()], |row| row.get(0)).optional()?
+        }
+    };
+    let signed = note.signed_digest.map(|digest| digest.0);
+    let seen_before = match signed.filter(|_| note.guard_replay) {
+        None => false,
+        Some(signed) => {
+            tx.conn.prepare_cached(sql::SIGNED_BEFORE)?.query_row(params![source, signed, event], |row| row.get(0))?
+        }
+    };
+    tx.execute(
+        sql::ADD_DELIVERY,
+        params![
+            note.delivery_id.0.as_bytes(),
+            note.received_at.0,
+            source,
+            event,
+            note.event.as_ref().map(|(_, id)| id.as_str()),
+            note.verdict.as_str(),
+            note.status,
+            note.reason,
+            note.body_differs,
+            seen_before,
+            micros(note.duration),
+            note.body_digest.map(|digest| digest.0),
+            signed,
+            note.guard_replay,
+        ],
+    )?;
+    Ok(())
+}

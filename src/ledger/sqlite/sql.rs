@@ -1,0 +1,196 @@
+//! Every statement, one for each verb. Nothing else in the crate holds SQL, apart from the migrations and the schema pragmas of
+//! `open.rs`.
+//!
+//! A statement that moves a task takes its legal from-states from [`TRANSITIONS`](crate::ledger::TRANSITIONS).
+
+use std::sync::LazyLock;
+
+use crate::ledger::Verb;
+
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const COMMIT: &str = "COMMIT";
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+pub(super) const SAVEPOINT: &str = "SAVEPOINT one";
+pub(super) const RELEASE: &str = "RELEASE one";
+pub(super) const UNDO: &str = "ROLLBACK TO one";
+
+pub(super) const ADD_SOURCE: &str = "INSERT INTO source (name, provider) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+pub(super) const SET_PROVIDER: &str = "UPDATE source SET provider = ?2 WHERE name = ?1 AND provider <> ?2";
+pub(super) const SOURCE: &str = "SELECT id FROM source WHERE name = ?1";
+pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
+pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
+pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
+pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
+
+/// Who is first is decided here and nowhere else.
+pub(super) const CLAIM: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, \
+     received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+     ON CONFLICT (source_id, event_id) DO NOTHING";
+/// Test only, for the flaw of that name: without the index there is nothing to conflict with.
+pub(super) const CLAIM_UNGUARDED: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, \
+     secret, received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+/// Test only, for the flaw of that name.
+pub(super) const DROP_IDENTITY: &str = "DROP INDEX IF EXISTS event_identity; \
+     CREATE INDEX IF NOT EXISTS event_identity_lost ON event (source_id, event_id);";
+pub(super) const FOUND: &str =
+    "SELECT key, ack_status, ack_headers, ack_body, body_digest FROM event WHERE source_id = ?1 AND event_id = ?2";
+pub(super) const ADD_PAYLOAD: &str = "INSERT INTO payload (event, headers, body) VALUES (?1, ?2, ?3)";
+pub(super) const ADD_TASK: &str = "INSERT INTO task (event, handler_id, state, due_at_us) VALUES (?1, ?2, 'pending', ?3)";
+
+/// Open tasks: the words of the partial index `task_due`, which serves only a query that says the same.
+const OPEN: &str = "state IN ('pending', 'running')";
+
+pub(super) static DUE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT id, event, state, attempts, tries, redrives, claim_seq, leased_at_us FROM task \
+         WHERE handler_id = ?1 AND due_at_us <= ?2 AND {} ORDER BY due_at_us, id LIMIT ?3",
+        from(Verb::Lease)
+    )
+});
+pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE task SET state = '{}', claim_seq = claim_seq + 1, attempts = attempts + 1, tries = tries + 1, due_at_us = ?3, \
+         delay_us = ?4, leased_at_us = ?5 WHERE id = ?1 AND claim_seq = ?2 AND {}",
+        Verb::Lease.transition().to,
+        from(Verb::Lease)
+    )
+});
+pub(super) static NEXT_DUE: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT min(due_at_us) FROM task WHERE handler_id = ?1 AND {OPEN}"));
+pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_type, e.key, e.received_at_us, p.headers, p.body \
+     FROM event e JOIN source s ON s.id = e.source_id JOIN payload p ON p.event = e.id WHERE e.id = ?1";
+
+pub(super) static FINISH: LazyLock<String> = LazyLock::new(|| settle(Verb::Finish));
+pub(super) static RETRY: LazyLock<String> = LazyLock::new(|| settle(Verb::Retry));
+pub(super) static BURY: LazyLock<String> = LazyLock::new(|| settle(Verb::Bury));
+/// Test only, for the flaw of that name: a result counts whoever holds the lease.
+pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
+     WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
+
+fn settle(verb: Verb) -> String {
+    format!(
+        "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
+         WHERE id = ?1 AND claim_seq = ?2 AND {} RETURNING handler_id, attempts, leased_at_us",
+        from(verb)
+    )
+}
+
+pub(super) static REDRIVE: LazyLock<String> = LazyLock::new(|| redrive(&from(Verb::Redrive)));
+pub(super) static FORCE_REDRIVE: LazyLock<String> = LazyLock::new(|| redrive(&from(Verb::ForceRedrive)));
+/// A task that waits changes its handler only, so this is no line of the table of transitions.
+pub(super) static MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::Redrive)));
+pub(super) static FORCE_MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::ForceRedrive)));
+
+const ANEW: &str =
+    "state = 'pending', due_at_us = ?2, delay_us = 0, tries = 0, redrives = redrives + 1, reason = NULL, ended_at_us = NULL";
+
+fn redrive(from: &str) -> String {
+    format!("UPDATE task SET {ANEW} WHERE event = ?1 AND {from} AND (?3 IS NULL OR handler_id = ?3) RETURNING handler_id")
+}
+
+fn change_handler(from: &str) -> String {
+    format!(
+        "UPDATE task SET {ANEW}, handler_id = ?4 WHERE event = ?1 AND handler_id = ?3 AND ({from} OR state = 'pending') \
+         RETURNING handler_id"
+    )
+}
+
+/// The condition that a task may leave its state by this verb.
+fn from(verb: Verb) -> String {
+    let states: Vec<_> = verb.transition().from.iter().map(|state| format!("'{state}'")).collect();
+    format!("state IN ({})", states.join(", "))
+}
+
+pub(super) const TASKED: &str = "SELECT EXISTS (SELECT 1 FROM task WHERE event = ?1), \
+     EXISTS (SELECT 1 FROM task WHERE event = ?1 AND handler_id = ?2), EXISTS (SELECT 1 FROM payload WHERE event = ?1)";
+
+/// Work in hand at the last stop keeps its full lease from now.
+pub(super) const KEEP_LEASES: &str = "UPDATE task SET due_at_us = ?1 + delay_us WHERE state = 'running'";
+/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler, so that tasks long due are passed by.
+pub(super) static CLAMP_DELAYS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE task SET due_at_us = ?2 + delay_us \
+         WHERE handler_id = ?1 AND due_at_us > ?2 AND {OPEN} AND state = 'pending' AND due_at_us > ?2 + delay_us"
+    )
+});
+
+pub(super) const EVENT_BY_KEY: &str = "SELECT id FROM event WHERE key = ?1";
+pub(super) const EVENT_BY_DELIVERY: &str =
+    "SELECT d.event FROM delivery d JOIN event e ON e.id = d.event WHERE d.delivery_id = ?1";
+pub(super) const EVENT_BY_PAIR: &str =
+    "SELECT e.id FROM source s JOIN event e ON e.source_id = s.id WHERE s.name = ?1 AND e.event_id = ?2";
+/// Source by source, so that the identity's index serves.
+pub(super) const EVENT_BY_ID: &str =
+    "SELECT e.id FROM source s CROSS JOIN event e ON e.source_id = s.id AND e.event_id = ?1 LIMIT 2";
+
+/// Where the event `e` stands. Derived, never stored.
+const STATE: &str = "CASE WHEN e.id IS NULL THEN NULL \
+     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state IN ('pending', 'running')) THEN 'accepted' \
+     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' ELSE 'done' END";
+const DUPLICATES: &str = "(SELECT count(*) FROM delivery x WHERE x.event = e.id AND x.verdict <> 'first')";
+const ATTEMPTS: &str = "(SELECT coalesce(sum(t.attempts), 0) FROM task t WHERE t.event = e.id)";
+
+pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT e.key, s.name, s.provider, e.event_id, e.event_id_received, e.id_from, e.event_type, {STATE}, \
+         CASE WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id) THEN NULL ELSE e.reason END, e.received_at_us, e.check_id, \
+         e.secret, e.body_digest, e.body_bytes, EXISTS (SELECT 1 FROM payload p WHERE p.event = e.id), e.ack_status \
+         FROM event e JOIN source s ON s.id = e.source_id WHERE e.id = ?1"
+    )
+});
+pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives FROM task t \
+     JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
+pub(super) const ATTEMPTS_OF_TASK: &str =
+    "SELECT number, started_at_us, duration_us, outcome, status, error FROM attempt WHERE task = ?1 ORDER BY number";
+pub(super) const BODY: &str = "SELECT body FROM payload WHERE event = ?1";
+pub(super) const OPEN_TASKS: &str = "SELECT count(*) FROM task WHERE handler_id = ?1 AND state IN ('pending', 'running')";
+
+/// Deliveries as the log has them, without a `WHERE`. The log is the outer loop, so its own order serves.
+pub(super) static LOGGED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT d.delivery_id, d.received_at_us, s.name, s.provider, d.event_id, e.event_type, d.verdict, d.status, {STATE}, \
+         {DUPLICATES}, {ATTEMPTS}, coalesce(d.reason, CASE WHEN d.verdict = 'first' THEN e.reason END), d.body_differs, \
+         d.signature_seen_before, d.duration_us \
+         FROM delivery d CROSS JOIN source s ON s.id = d.source_id LEFT JOIN event e ON e.id = d.event"
+    )
+});
+/// First deliveries as the events know them, without a `WHERE`.
+pub(super) static FIRSTS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT e.key, e.received_at_us, s.name, s.provider, e.event_id, e.event_type, 'first', NULL, {STATE}, {DUPLICATES}, \
+         {ATTEMPTS}, e.reason, 0, 0, NULL FROM event e CROSS JOIN source s ON s.id = e.source_id"
+    )
+});
+/// The condition that the row's event stands so.
+pub(super) static STANDS: LazyLock<String> = LazyLock::new(|| format!("({STATE}) = ?"));
+/// The condition that a handler has a task of the row's event.
+pub(super) const HANDLED: &str =
+    "EXISTS (SELECT 1 FROM task t JOIN handler h ON h.id = t.handler_id WHERE t.event = e.id AND h.name = ?)";
+pub(super) const LOG_SINCE: &str = "SELECT received_at_us FROM delivery ORDER BY delivery_id LIMIT 1";
+
+pub(super) const ADD_DELIVERY: &str = "INSERT INTO delivery (delivery_id, received_at_us, source_id, event, event_id, verdict, status, \
+     reason, body_differs, signature_seen_before, duration_us, body_digest, signed_digest, guarded) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (delivery_id) DO NOTHING";
+pub(super) const SIGNED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM delivery \
+     WHERE source_id = ?1 AND signed_digest = ?2 AND guarded = 1 AND event IS NOT ?3)";
+
+pub(super) const DATABASE_ID: &str = "SELECT value FROM meta WHERE name = 'database-id'";
+pub(super) const SET_DATABASE_ID: &str =
+    "INSERT INTO meta (name, value) VALUES ('database-id', ?1) ON CONFLICT (name) DO NOTHING";
+
+/// One look at the first and the last page of each table.
+pub(super) const ENDS: &[&str] = &[
+    "SELECT min(name), max(name) FROM meta",
+    "SELECT min(id), max(id) FROM source",
+    "SELECT min(id), max(id) FROM handler",
+    "SELECT min(id), max(id) FROM event",
+    "SELECT min(event), max(event) FROM payload",
+    "SELECT min(id), max(id) FROM task",
+    "SELECT min(delivery_id), max(delivery_id) FROM delivery",
+    "SELECT task FROM attempt ORDER BY task LIMIT 1",
+    "SELECT task FROM attempt ORDER BY task DESC LIMIT 1",
+];

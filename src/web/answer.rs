@@ -1,0 +1,94 @@
+//! Our results as HTTP responses: acknowledgements as recorded, everything else as problem details (RFC 9457).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+
+use crate::gateway::{Answer, Problem, RedriveError};
+use crate::ledger::LedgerError;
+
+/// What stands before a problem's code in its `type`. The list of codes is docs/problems.md.
+const PROBLEM_TYPE: &str = "urn:hookgate:problem:";
+
+/// What a delivery is told.
+pub(super) fn of(answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Problem(problem) => of_problem(problem),
+        Answer::Allow(methods) => {
+            let mut response = of_problem(Problem::MethodNotAllowed);
+            if let Ok(value) = HeaderValue::from_str(&methods.join(", ")) {
+                response.headers_mut().insert(ALLOW, value);
+            }
+            response
+        }
+        Answer::Acked { ack, event, replayed } => {
+            let mut response = builder(ack.status);
+            for (name, value) in ack.headers.iter() {
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+                    response.append_header((name, value));
+                }
+            }
+            response.insert_header(("hookgate-event-id", event));
+            if replayed {
+                response.insert_header(("idempotent-replayed", "true"));
+            }
+            response.body(ack.body)
+        }
+    }
+}
+
+/// A problem of the public listener.
+pub(super) fn of_problem(problem: Problem) -> HttpResponse {
+    let mut response = builder(problem.status());
+    if let Some(delay) = problem.retry_after() {
+        response.insert_header((RETRY_AFTER, delay.as_secs().to_string()));
+    }
+    if problem.closes() {
+        response.force_close();
+    }
+    with_body(&mut response, problem.status(), problem.code(), problem.title())
+}
+
+/// A problem of the admin listener, whose operator may know more.
+pub(super) fn plain_problem(status: u16, code: &str, title: &str) -> HttpResponse {
+    with_body(&mut builder(status), status, code, title)
+}
+
+/// The store's refusal, to an operator.
+pub(super) fn of_ledger_error(error: &LedgerError) -> HttpResponse {
+    let status = match error {
+        LedgerError::NotFound => 404,
+        LedgerError::Ambiguous | LedgerError::BodyPurged => 409,
+        _ => 503,
+    };
+    plain_problem(status, error.code(), &error.to_string())
+}
+
+/// A redrive's refusal, to an operator.
+pub(super) fn of_redrive_error(error: &RedriveError) -> HttpResponse {
+    match error {
+        RedriveError::UnknownHandler(..) => plain_problem(404, "unknown-handler", &error.to_string()),
+        RedriveError::Ledger(error) => of_ledger_error(error),
+    }
+}
+
+/// JSON, with the headers that every answer has.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> HttpResponse {
+    match serde_json::to_vec(value) {
+        Ok(body) => builder(200).insert_header((CONTENT_TYPE, "application/json")).body(body),
+        Err(error) => plain_problem(500, "internal", &error.to_string()),
+    }
+}
+
+/// A response with the headers that every answer has.
+pub(super) fn builder(status: u16) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response
+}
+
+fn with_body(response: &mut HttpResponseBuilder, status: u16, code: &str, title: &str) -> HttpResponse {
+    let body = serde_json::json!({ "type": format!("{PROBLEM_TYPE}{code}"), "title": title, "status": status });
+    response.insert_header((CONTENT_TYPE, "application/problem+json"));
+    response.body(body.to_string())
+}
