@@ -64,7 +64,7 @@ fn the_prefix_of_a_stripe_secret_is_a_part_of_its_key() {
 fn an_undecodable_secret_is_an_error_that_does_not_tell_it() {
     let error = |secret: &str| {
         let preset = builtin("standard-webhooks").expect("built in");
-        Verifier::new(settings(preset, &[secret])).err().expect(secret)
+        Verifier::new(settings(preset, &[secret])).expect_err(secret)
     };
     for bad in ["whsec_canary!", "whsec_Y2FuYXJ5MQ", "canary_-", "whsec_whsec_Y2FuYXJ5"] {
         let error = error(bad);
