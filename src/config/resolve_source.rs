@@ -122,7 +122,10 @@ fn verifier(
         kept_headers: context.kept.to_vec(),
     })
     .map_err(|error| {
-        let span = text.secrets.first().map_or_else(|| name.span(), Spanned::span);
+        // The verifier counts the secrets that were found.
+        let found = text.secrets.iter().zip(secrets).filter(|(_, named)| named.secret.is_some());
+        let culprit = error.place().and_then(|place| found.map(|(written, _)| written.span()).nth(place));
+        let span = culprit.unwrap_or_else(|| name.span());
         ConfigError::at(span, format!("source `{source}`: {error}"))
     })
 }

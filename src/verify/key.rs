@@ -74,6 +74,17 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// Which of the settings' secrets is at fault, where one is.
+    #[must_use]
+    pub const fn place(&self) -> Option<usize> {
+        match self {
+            Self::Undecodable { place, .. } | Self::Empty { place, .. } | Self::UnknownSlot { place, .. } => Some(*place),
+            Self::UnknownCheck { .. } | Self::NothingAllowed | Self::ParamMissing { .. } | Self::ParamUnknown { .. } => None,
+        }
+    }
+}
+
 /// A secret, ready to be tried.
 pub(super) struct Key {
     /// Its keyed state.
