@@ -134,7 +134,7 @@ fn worker(handler: &HandlerSettings, settings: &Settings, print: &Print) -> Resu
             url: http.url.clone(),
             headers: http.headers.clone(),
             forward_headers: http.forward_headers.clone(),
-            sign_with: http.sign_with.clone(),
+            sign_with: http.sign_with.clone().ok_or(InvalidKey::Absent)?,
             resign: http.resign.then(|| resign(settings)),
         })?),
     };

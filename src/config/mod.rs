@@ -179,8 +179,8 @@ pub struct HttpSettings {
     pub headers: Vec<(String, Secret)>,
     /// Names of the delivery's headers that it gets, in lower case; none is what the preset names, and content type and agent.
     pub forward_headers: Option<Vec<String>>,
-    /// The key of our signature, as `whsec_` text.
-    pub sign_with: Secret,
+    /// The key of our signature, as `whsec_` text. None where the settings were made by who only looks.
+    pub sign_with: Option<Secret>,
     /// Whether the provider's own signature is made anew.
     pub resign: bool,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
 use super::error::ConfigError;
@@ -58,10 +60,18 @@ pub(super) fn resolve(
         forward_headers,
         sign_with: match &text.sign_with {
             None => signing_key(context)?,
-            Some(written) => secrets::load(written, context.env, context.loopback)?.secret.ok_or_else(|| {
-                ConfigError::at(written.span(), "the key of `sign_with` is not there")
-                    .help("set its variable or file, or leave the line out")
-            })?,
+            Some(written) => {
+                let named = secrets::load(written, context.env, context.loopback)?;
+                let missing = || ConfigError::at(written.span(), format!("no secret in {}", named.origin));
+                let key = named.secret.ok_or_else(|| missing().help("set it, or leave the line out to have a key made"))?;
+                if !is_standard_key(&key) {
+                    return Err(ConfigError::at(
+                        written.span(),
+                        format!("the secret of {} begins with whsec_ but no base64 follows", named.origin),
+                    ));
+                }
+                Some(key)
+            }
         },
         resign: text.resign,
     };
@@ -133,16 +143,18 @@ pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> 
     Ok(())
 }
 
-fn signing_key(context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
+/// The key that is kept beside the database. Who only looks makes none, and signs nothing.
+fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigError> {
     match context.keys {
-        Keys::Make => {
-            secrets::generated(context.database, SIGNING_KEY)?.secret.ok_or_else(|| ConfigError::plain("no signing key"))
-        }
-        // Nothing is signed by who only looks.
-        Keys::Look => {
-            Secret::new(b"whsec_bm90IHVzZWQgdG8gc2lnbg==".to_vec()).map_err(|error| ConfigError::plain(error.to_string()))
-        }
+        Keys::Make => Ok(secrets::generated(context.database, SIGNING_KEY)?.secret),
+        Keys::Look => Ok(None),
     }
+}
+
+/// A Standard Webhooks key is base64 after its `whsec_`; any other text is its own bytes.
+fn is_standard_key(key: &Secret) -> bool {
+    let encoded = key.reveal().strip_prefix(b"whsec_");
+    encoded.is_none_or(|text| STANDARD.decode(text.trim_ascii()).is_ok_and(|bytes| !bytes.is_empty()))
 }
 
 fn source(name: &Spanned<String>, context: &HandlerContext<'_>) -> Result<SourceName, ConfigError> {
