@@ -125,8 +125,14 @@ pub(super) enum Kind {
 }
 
 impl Order {
+    /// Tells that it was not done. Only a claim hears of a full disk or a locked database: others have waited through them, and
+    /// end so only with the store itself.
     pub(super) fn refuse(mut self, error: LedgerError) {
-        self.command.fail(error);
+        let told = match (self.kind, error) {
+            (Kind::Other, error @ (LedgerError::Full | LedgerError::Busy)) => LedgerError::RolledBack(error.to_string()),
+            (_, error) => error,
+        };
+        self.command.fail(told);
         self.command.answer();
     }
 }

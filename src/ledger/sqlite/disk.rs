@@ -54,8 +54,8 @@ impl Disk {
 
     /// The name of the network file system, where it is one.
     pub(super) fn network(&self) -> io::Result<Option<&'static str>> {
-        // The kernel's numbers have 32 bits, whatever type a platform gives them.
-        let kind = (statfs(&self.directory)?.f_type & 0xffff_ffff) as u32;
+        // The number has 32 bits; how wide its field is depends on the machine.
+        let kind = statfs(&self.directory)?.f_type as u32;
         Ok(NETWORKS.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name))
     }
 

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
 
 use super::command::{Fault, Kind, Order, Tx};
 use super::disk::Disk;
 use super::lock::LockFile;
 use super::names::Names;
+use super::severity::{Severity, severity};
 use super::shared::Shared;
 use super::{journal, sql};
 use crate::flaws::{Flaw, planted};
@@ -42,39 +43,6 @@ pub(super) struct Writer {
     pub beside: Option<Connection>,
     pub looked_at: Duration,
     pub last_tries: u32,
-}
-
-/// How bad a failed statement is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    /// It alone failed.
-    Statement,
-    /// Another process has the database.
-    Busy,
-    /// The disk is full.
-    Full,
-    /// Nothing of this process may be written any more.
-    Final,
-}
-
-fn severity(error: &rusqlite::Error) -> Severity {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Severity::Busy,
-        Some(ErrorCode::DiskFull) => Severity::Full,
-        Some(
-            ErrorCode::SystemIoFailure
-            | ErrorCode::DatabaseCorrupt
-            | ErrorCode::NotADatabase
-            | ErrorCode::ReadOnly
-            | ErrorCode::CannotOpen,
-        ) => Severity::Final,
-        _ => Severity::Statement,
-    }
-}
-
-/// Whether an error found while opening means that the database is damaged.
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 impl Writer {
@@ -307,3 +275,6 @@ impl Drop for FailOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! SQLite's own: what a group of changes does when one of them fails, the database is locked or the disk is short.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,4 +183,20 @@ async fn a_redrive_of_a_purged_body_is_refused() {
     assert_eq!(store.redrive(pair("evt_1"), redrive).await.map(|done| done.tasks), Err(LedgerError::BodyPurged));
     assert_eq!(store.body(pair("evt_1")).await, Ok(Some(None)));
     assert!(!store.find(pair("evt_1")).await.expect("a read").expect("it is there").body_kept);
+}
+
+#[tokio::test]
+async fn a_repeat_and_an_idle_handler_write_nothing() {
+    let directory = directory();
+    let store = open_sqlite(settings(directory.path()), &clock()).expect("it opens");
+    store.claim(admitted("shop", "evt_1", 1), plan("", &[]), PATIENCE).await.expect("a claim");
+    let written = || fs::metadata(directory.path().join("hookgate.db-wal")).expect("a WAL").len();
+    let before = written();
+    assert!(before > 0);
+    for number in 2..5 {
+        let claim = store.claim(admitted("shop", "evt_1", number), plan("", &["mail"]), PATIENCE).await;
+        assert!(matches!(claim, Ok(Claim::Found(_))));
+        assert!(store.lease_tasks(&handler("mail"), 9, LEASE).await.expect("leases").work.is_empty());
+    }
+    assert_eq!(written(), before);
 }

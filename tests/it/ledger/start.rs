@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use hookgate::clock::ManualClock;
@@ -166,7 +167,9 @@ async fn a_start_has_everything_on_disk_before_it_answers() {
     // What a kill leaves behind: the files as they are, with the WAL not yet in the database.
     let killed = self::directory();
     for file in ["hookgate.db", "hookgate.db-wal", "hookgate.db.lock"] {
-        fs::copy(directory.path().join(file), killed.path().join(file)).expect("a copy");
+        // By another process: closing a file of our own would drop SQLite's locks on it.
+        let copied = Command::new("cp").arg(directory.path().join(file)).arg(killed.path()).status();
+        assert!(copied.expect("a copy").success());
     }
     let again = open(settings(killed.path())).expect("it recovers");
     assert_eq!(fs::metadata(killed.path().join("hookgate.db-wal")).expect("a WAL").len(), 0, "all of it is in the database");
