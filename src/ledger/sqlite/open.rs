@@ -92,7 +92,11 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
         // The names of the new files are on disk with their directory only.
         path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()).map_err(at_path)?;
     }
-    full |= disk.is_short() || disk.keep_reserve().is_err();
+    full |= disk.is_short();
+    if let Err(error) = disk.keep_reserve() {
+        tracing::error!(%error, "there is no room for the reserve: no claims are taken until there is");
+        full = true;
+    }
     conn.busy_timeout(BEGIN_PATIENCE)?;
     Ok(Opened { path, conn, disk, lock, created, full })
 }
