@@ -1,5 +1,5 @@
-//! Every statement, one for each verb. Nothing else in the crate holds SQL, apart from the migrations and the schema pragmas of
-//! `open.rs`.
+//! Every statement on our tables, one for each verb. Beside it only `listing` puts conditions together, and `open` and `migrate`
+//! speak of the schema itself.
 //!
 //! A statement that moves a task takes its legal from-states from [`TRANSITIONS`](crate::ledger::TRANSITIONS).
 
@@ -22,16 +22,19 @@ pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
 pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
 pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
 
+macro_rules! insert_event {
+    () => {
+        "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, received_at_us, \
+         body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    };
+}
+
 /// Who is first is decided here and nowhere else.
-pub(super) const CLAIM: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, \
-     received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-     ON CONFLICT (source_id, event_id) DO NOTHING";
-/// Test only, for the flaw of that name: without the index there is nothing to conflict with.
-pub(super) const CLAIM_UNGUARDED: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, \
-     secret, received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-/// Test only, for the flaw of that name.
+pub(super) const CLAIM: &str = concat!(insert_event!(), " ON CONFLICT (source_id, event_id) DO NOTHING");
+/// Test only, for the flaw `unique-constraint-ignored`: without the index there is nothing to conflict with.
+pub(super) const CLAIM_UNGUARDED: &str = insert_event!();
+/// Test only, for the same flaw.
 pub(super) const DROP_IDENTITY: &str = "DROP INDEX IF EXISTS event_identity; \
      CREATE INDEX IF NOT EXISTS event_identity_lost ON event (source_id, event_id);";
 pub(super) const FOUND: &str =
@@ -67,7 +70,7 @@ pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_ty
 pub(super) static FINISH: LazyLock<String> = LazyLock::new(|| settle(Verb::Finish));
 pub(super) static RETRY: LazyLock<String> = LazyLock::new(|| settle(Verb::Retry));
 pub(super) static BURY: LazyLock<String> = LazyLock::new(|| settle(Verb::Bury));
-/// Test only, for the flaw of that name: a result counts whoever holds the lease.
+/// Test only, for the flaw `fencing-missing`: a result counts whoever holds the lease.
 pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
      WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
 

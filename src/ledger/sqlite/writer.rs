@@ -9,14 +9,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::command::{Fault, Kind, Order, Tx};
+use super::command::{Kind, Order, Ran, Savepoints, Tx};
 use super::disk::Disk;
 use super::lock::LockFile;
 use super::names::Names;
 use super::severity::{Severity, severity};
 use super::shared::Shared;
 use super::{journal, sql};
-use crate::flaws::{Flaw, planted};
 use crate::ledger::{LedgerError, Note, StoreState};
 use crate::model::HandlerName;
 use crate::sync::{Entry, Popped};
@@ -69,25 +68,49 @@ impl Writer {
         if let Err(error) = self.shared.check_claims() {
             group.entries = refuse_claims(group.entries, &error);
         }
-        match self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])) {
-            Ok(_) => self.last_tries = 0,
-            Err(error) if severity(&error) == Severity::Busy => return self.wait_for_database(group),
-            Err(error) => return self.group_over(group, &error),
-        }
-        let mut wakes = Vec::new();
-        let ran = self.run_all(&mut group, &mut wakes);
-        match ran.and_then(|()| self.conn.prepare_cached(sql::COMMIT)?.execute([]).map(|_| ())) {
-            Ok(()) => self.committed(group, wakes),
-            Err(error) => self.group_over(group, &error),
+        match self.begin_and_run(&mut group) {
+            Ok(wakes) => self.committed(group, wakes),
+            Err(Over::NotBegun) => self.wait_for_database(group),
+            Err(Over::Sql(error)) => self.group_over(group, &error),
         }
     }
 
-    /// Runs each command in its savepoint. An error is the whole group's.
-    fn run_all(&mut self, group: &mut Group, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<()> {
+    /// One transaction. Savepoints cost a copy of each page that a command touches, so they are set only once they are needed: a
+    /// group in which a command failed is rolled back and run again with one for each.
+    fn begin_and_run(&mut self, group: &mut Group) -> Result<Vec<HandlerName>, Over> {
+        for savepoints in [Savepoints::None, Savepoints::Each] {
+            self.begin()?;
+            let mut wakes = Vec::new();
+            if self.run_all(group, savepoints, &mut wakes)? == Ran::All {
+                self.conn.prepare_cached(sql::COMMIT)?.execute([])?;
+                return Ok(wakes);
+            }
+            self.conn.prepare_cached(sql::ROLLBACK)?.execute([])?;
+            self.names.rolled_back();
+        }
+        // With savepoints every command is through, well or not.
+        Err(Over::Sql(rusqlite::Error::InvalidQuery))
+    }
+
+    fn begin(&mut self) -> Result<(), Over> {
+        match self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])) {
+            Ok(_) => {
+                self.last_tries = 0;
+                Ok(())
+            }
+            Err(error) if severity(&error) == Severity::Busy => Err(Over::NotBegun),
+            Err(error) => Err(Over::Sql(error)),
+        }
+    }
+
+    /// Runs each command. An error is the whole group's.
+    fn run_all(&mut self, group: &mut Group, savepoints: Savepoints, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<Ran> {
         let (conn, now_us) = (&self.conn, self.shared.time.now_us());
         let mut tx = Tx { conn, names: &mut self.names, now_us, wakes, beside: self.beside.as_ref() };
         for entry in &mut group.entries {
-            run_one(&mut tx, &mut entry.item)?;
+            if entry.item.run(&mut tx, savepoints)? == Ran::NotAll {
+                return Ok(Ran::NotAll);
+            }
         }
         for note in &group.notes {
             // A note is one statement, which is undone by itself.
@@ -100,7 +123,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(Ran::All)
     }
 
     /// Answers all together and then wakes: a reply before the commit would promise what is not there.
@@ -230,28 +253,18 @@ impl Writer {
     }
 }
 
-/// Runs one command, and undoes it alone where only it failed.
-fn run_one(tx: &mut Tx<'_>, order: &mut Order) -> rusqlite::Result<()> {
-    let guarded = !planted(Flaw::SavepointMissing);
-    if guarded {
-        tx.execute(sql::SAVEPOINT, [])?;
+/// Why a group is not in the database.
+#[derive(Debug)]
+enum Over {
+    /// Another process has the database.
+    NotBegun,
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Over {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
     }
-    let wakes = tx.wakes.len();
-    let told = match order.command.run(tx) {
-        Ok(()) => return if guarded { tx.execute(sql::RELEASE, []).map(|_| ()) } else { Ok(()) },
-        Err(Fault::No(error)) => error,
-        // In autocommit SQLite has rolled back the whole group; else what is not the statement's own fault ends it too.
-        Err(Fault::Sql(error)) if tx.conn.is_autocommit() || severity(&error) != Severity::Statement => return Err(error),
-        Err(Fault::Sql(error)) => LedgerError::RolledBack(error.to_string()),
-    };
-    tx.wakes.truncate(wakes);
-    if guarded {
-        tx.execute(sql::UNDO, [])?;
-        tx.execute(sql::RELEASE, [])?;
-        tx.names.undone();
-    }
-    order.command.fail(told);
-    Ok(())
 }
 
 fn refuse_claims(entries: Vec<Entry<Order>>, error: &LedgerError) -> Vec<Entry<Order>> {
