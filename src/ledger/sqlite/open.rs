@@ -26,8 +26,8 @@ pub(super) const BEGIN_PATIENCE: Duration = Duration::from_millis(20);
 /// Statements that stay prepared on a connection.
 const STATEMENTS_KEPT: usize = 64;
 
-/// `page_size` counts only before the first table. A long WAL makes a long checkpoint, and those are most of the tail latency.
-const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 500; PRAGMA journal_size_limit = 16777216; \
+/// Checkpoints are the writer's own matter, see there.
+const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216; \
      PRAGMA cache_size = -65536; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF; \
      PRAGMA temp_store = MEMORY; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;";
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA mmap_size = 0; \
@@ -151,6 +151,7 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError>
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // It counts only before the first table.
     conn.execute_batch("PRAGMA page_size = 8192;")?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let ours: bool =
@@ -268,4 +269,14 @@ fn check_whole_if_marked(conn: &Connection, disk: &Disk) -> Result<(), OpenError
 pub(super) fn checkpoint(conn: &Connection) -> Result<(), OpenError> {
     let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy { Err(OpenError::Busy) } else { Ok(()) }
+}
+
+/// How many pages the WAL has.
+pub(super) fn wal_frames(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))
+}
+
+/// Moves what it can of the WAL, waiting for nobody.
+pub(super) fn checkpoint_now(conn: &Connection) -> rusqlite::Result<()> {
+    conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
 }

@@ -26,6 +26,8 @@ type Group = crate::sync::Group<Order, Note>;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A command other than a claim is given up once its group was rolled back so often.
 const ROLLBACKS_MAX: u8 = 3;
+/// A WAL of so many pages, 4 MiB, is checkpointed. A longer one would make longer pauses.
+const WAL_FRAMES: i64 = 500;
 /// After a rolled-back group, so that a lasting trouble is not tried in a tight loop.
 const REST: Duration = Duration::from_millis(50);
 /// How often a locked database is tried once the queue is closed. Each takes [`super::open::BEGIN_PATIENCE`].
@@ -69,7 +71,10 @@ impl Writer {
             group.entries = refuse_claims(group.entries, &error);
         }
         match self.begin_and_run(&mut group) {
-            Ok(wakes) => self.committed(group, wakes),
+            Ok(wakes) => {
+                self.committed(group, wakes);
+                self.checkpoint();
+            }
             Err(Over::NotBegun) => self.wait_for_database(group),
             Err(Over::Sql(error)) => self.group_over(group, &error),
         }
@@ -133,6 +138,19 @@ impl Writer {
         wakes.sort_unstable();
         wakes.dedup();
         wakes.iter().for_each(|handler| self.shared.wakes.wake(handler));
+    }
+
+    /// Keeps the WAL short. Not left to SQLite: that would checkpoint before the answers, and would pass over an error of it.
+    fn checkpoint(&mut self) {
+        let made = super::open::wal_frames(&self.conn)
+            .and_then(|frames| if frames >= WAL_FRAMES { super::open::checkpoint_now(&self.conn) } else { Ok(()) });
+        let Err(error) = made else { return };
+        match severity(&error) {
+            Severity::Final => self.fail(Group { entries: Vec::new(), notes: Vec::new() }, &error),
+            Severity::Full => drop(self.become_full()),
+            // A long reader, perhaps. The next commit tries again.
+            Severity::Busy | Severity::Statement => tracing::debug!(%error, "no checkpoint was made"),
+        }
     }
 
     /// Nothing of the group is in the database. Claims are told so; the others are run again, as nobody sends them anew.

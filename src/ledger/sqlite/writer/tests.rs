@@ -182,3 +182,19 @@ async fn an_orderly_end_writes_what_waits() {
     assert_eq!(std::fs::metadata(directory.path().join("hookgate.db-wal")).map_or(0, |wal| wal.len()), 0);
     assert_eq!(store.dropped(), 0);
 }
+
+#[tokio::test]
+async fn the_wal_stays_short() {
+    let directory = directory();
+    let store = start(directory.path(), |_| {});
+    for number in 0..100 {
+        // 25 pages and a few for each.
+        let big = store.shared.ask(move |tx: &mut Tx<'_>| {
+            tx.execute("INSERT INTO meta (name, value) VALUES ('big ' || ?1, hex(zeroblob(100000)))", [number])?;
+            Ok(())
+        });
+        big.await.expect("a change");
+    }
+    let pages = std::fs::metadata(directory.path().join("hookgate.db-wal")).expect("a WAL").len() / 8192;
+    assert!((500..600).contains(&pages), "{pages}");
+}
