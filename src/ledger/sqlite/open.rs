@@ -77,16 +77,25 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     if !exists {
         create_private(&path).map_err(at_path)?;
     }
-    let opened = connect(&path, settings.busy_timeout)
-        .and_then(|mut conn| prepare(&mut conn, &expected, &disk, sources, wall).map(|ready| (conn, ready)));
-    let (conn, Ready { id, created, mut full }) = match opened {
-        Err(OpenError::Damaged(reason)) => {
-            // The next start looks at all of it, whatever was repaired by then. Best effort: the reason is told now.
-            drop(disk.mark_failed(&reason));
-            return Err(OpenError::Damaged(reason));
-        }
-        other => other?,
+    let try_it = || {
+        let connected = connect(&path, settings.busy_timeout);
+        let ready = connected.and_then(|mut conn| prepare(&mut conn, &expected, &disk, sources, wall).map(|ready| (conn, ready)));
+        ready.map_err(|error| error.on(&disk))
     };
+    let mut full = false;
+    let (conn, Ready { id, created }) = match try_it() {
+        Err(OpenError::DiskFull) if disk.release_reserve() => {
+            full = true;
+            try_it()
+        }
+        tried => tried,
+    }
+    .inspect_err(|error| {
+        if error.is_failure() {
+            // The next start looks at all of it. Best effort: the reason is told now.
+            drop(disk.mark_failed(&error.to_string()));
+        }
+    })?;
     lock.sign(id, settings.admin.clone()).map_err(at_path)?;
     if created {
         // The names of the new files are on disk with their directory only.
@@ -178,10 +187,9 @@ pub(super) fn prepare_reader(conn: &Connection, busy_timeout: Duration) -> rusql
 struct Ready {
     id: Uuid,
     created: bool,
-    full: bool,
 }
 
-/// Checks, schema, and work in hand; on a full disk with the reserve's room.
+/// Checks, schema, and work in hand.
 fn prepare(
     conn: &mut Connection,
     expected: &Expected<'_>,
@@ -190,21 +198,6 @@ fn prepare(
     wall: Timestamp,
 ) -> Result<Ready, OpenError> {
     check_whole_if_marked(conn, disk)?;
-    match make_ready(conn, expected, sources, wall) {
-        Err(OpenError::DiskFull) if disk.release_reserve() => {
-            let (id, created) = make_ready(conn, expected, sources, wall)?;
-            Ok(Ready { id, created, full: true })
-        }
-        other => other.map(|(id, created)| Ready { id, created, full: false }),
-    }
-}
-
-fn make_ready(
-    conn: &mut Connection,
-    expected: &Expected<'_>,
-    sources: &[(SourceName, String)],
-    wall: Timestamp,
-) -> Result<(Uuid, bool), OpenError> {
     migrate(conn, wall.0)?;
     for ends in sql::ENDS {
         conn.query_row(ends, [], |_| Ok(())).optional()?;
@@ -228,7 +221,7 @@ fn make_ready(
     tx.commit()?;
     // What was recovered may be in the page cache alone. A repeat of it must not be answered before it is on the disk.
     checkpoint(conn)?;
-    Ok((id, found.is_none()))
+    Ok(Ready { id, created: found.is_none() })
 }
 
 /// Leases keep their full length from now, delays are at most their own length, and sources have their present provider.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
+use super::disk::Disk;
 use super::lock::Holder;
 use super::migrate::MigrateError;
-use super::severity;
+use super::severity::{Severity, is_damage, is_no_room_for_shm, severity};
 
 /// What to do where there is no database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,25 @@ impl OpenError {
     }
 }
 
+impl OpenError {
+    /// Whether a write failed or the database is damaged, so that all of it must be looked at before it is trusted again.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sql(error) => severity(error) == Severity::Final,
+            _ => false,
+        }
+    }
+
+    /// Before anything is written the -shm is made, and a full disk is told of as an I/O error there.
+    pub(super) fn on(self, disk: &Disk) -> Self {
+        match self {
+            Self::Sql(error) if is_no_room_for_shm(&error) && disk.is_brimful() => Self::DiskFull,
+            other => other,
+        }
+    }
+}
+
 fn held_by(holder: Option<&Holder>) -> String {
     holder.map(|holder| format!(" (pid {})", holder.pid)).unwrap_or_default()
 }
@@ -169,7 +189,7 @@ fn held_by(holder: Option<&Holder>) -> String {
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            _ if severity::is_damage(&error) => Self::Damaged(error.to_string()),
+            _ if is_damage(&error) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             _ => Self::Sql(error),

@@ -1,6 +1,6 @@
 //! How bad an error of SQLite is. Result codes decide: a full disk during a flush comes as an I/O error, and is one.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// How bad a failed statement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,4 +33,9 @@ pub(super) fn severity(error: &rusqlite::Error) -> Severity {
 /// Whether an error found while opening means that the database is damaged.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Whether the file that readers and writer share in memory could not be made long enough. It holds nothing that lasts.
+pub(super) fn is_no_room_for_shm(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
 }
