@@ -152,7 +152,7 @@ async fn damage_is_final_and_the_next_start_looks_at_everything() {
     let store = open_sqlite(settings(directory.path()), &clock).expect("it opens");
     store.claim(admitted("shop", "evt_1", 1), plan("", &["mail"]), PATIENCE).await.expect("a claim");
     let other = rusqlite::Connection::open(store.path()).expect("another connection");
-    let damage = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'event_identity'; \
+    let damage = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'event_key'; \
         PRAGMA schema_version = 99;";
     other.execute_batch(damage).expect("damage");
     drop(other);
