@@ -119,35 +119,3 @@ impl Admitted {
         &self.body
     }
 }
-
-// ---- Test only, to be replaced by a really signed delivery. `tests/it/helpers/evidence.rs` is its only caller. ----
-
-/// Evidence without a check.
-#[doc(hidden)]
-#[must_use]
-pub fn admitted_for_tests(
-    source: SourceName,
-    delivery_id: DeliveryId,
-    received_at: Timestamp,
-    event_id: EventId,
-    body: Bytes,
-) -> Admitted {
-    let mut digest = [0; 32];
-    digest.iter_mut().zip(body.iter().chain(std::iter::repeat(&0))).for_each(|(to, from)| *to = *from);
-    Admitted {
-        source,
-        delivery_id,
-        received_at,
-        event_id,
-        event_id_received: None,
-        event_type: "order.paid".into(),
-        id_from: "body.id".into(),
-        id_signed: true,
-        check: "test".into(),
-        secret: Some(Fingerprint("0011aabb".into())),
-        body_digest: Digest(digest),
-        signed_digest: Digest(digest),
-        headers: std::iter::once(("content-type".to_owned(), Bytes::from_static(b"application/json"))).collect(),
-        body,
-    }
-}

@@ -98,8 +98,8 @@ async fn a_handler_is_told_everything_about_its_event(stand: Stand) {
     assert_eq!((&work.headers, &work.body), (evidence.headers(), evidence.body()));
     assert_eq!(stand.store.body(EventName::Delivery(delivery(7))).await, Ok(Some(Some(evidence.body().clone()))));
     let report = stand.report("evt_1").await;
-    assert_eq!((report.id_from.as_str(), report.check.as_str()), ("body.id", "test"));
-    assert_eq!((report.ack_status, report.body_bytes, report.body_kept), (202, 14, true));
+    assert_eq!((report.id_from.as_str(), report.check.as_str()), ("{body:/id}", "test"));
+    assert_eq!((report.ack_status, report.body_bytes, report.body_kept), (202, 29, true));
     let tasks: Vec<_> = report.tasks.iter().map(|task| (task.handler.as_str(), task.state)).collect();
     assert_eq!(tasks, [("mail", TaskState::Running), ("audit", TaskState::Pending)]);
 }
