@@ -1,0 +1,9 @@
+//! The one test crate: one module a subject, each test named by the promise that it keeps.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+
+mod helpers;
+
+mod duplicates;
+mod receive;
+mod refusals;
