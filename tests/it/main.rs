@@ -5,5 +5,6 @@
 mod helpers;
 
 mod duplicates;
+mod outbox;
 mod receive;
 mod refusals;

@@ -247,7 +247,7 @@ impl Gateway {
                 handle.stop(false).await;
             }
             running.shutdown(drain).await;
-            drop(done.send(()));
+            done.send(()).ok();
         });
         ended
     }
