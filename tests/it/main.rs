@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+mod forwarding;
 mod helpers;
 
 mod duplicates;
