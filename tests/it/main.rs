@@ -5,6 +5,7 @@
 mod forwarding;
 mod helpers;
 
+mod admin;
 mod duplicates;
 mod outbox;
 mod receive;
