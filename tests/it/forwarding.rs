@@ -31,8 +31,14 @@ fn assert_standard_signature(call: &Call, secret: &str, now_s: i64) {
 #[tokio::test]
 async fn the_body_arrives_byte_for_byte() {
     let every_byte: Vec<u8> = (0..=255).collect();
-    let bodies: [&[u8]; 6] =
-        [&every_byte, b"{ \"b\" : 1,\r\n\t\"a\":1.0e2 }  \n", "{\"n\":\"\u{e9}\\u00e9\"}".as_bytes(), b"\xef\xbb\xbf{}", b"", b"payload=%7B%7D"];
+    let bodies: [&[u8]; 6] = [
+        &every_byte,
+        b"{ \"b\" : 1,\r\n\t\"a\":1.0e2 }  \n",
+        "{\"n\":\"\u{e9}\\u00e9\"}".as_bytes(),
+        b"\xef\xbb\xbf{}",
+        b"",
+        b"payload=%7B%7D",
+    ];
     let target = Target::start([]).await;
     let gateway = with(&target, "").await;
     for (index, body) in bodies.into_iter().enumerate() {
@@ -121,7 +127,11 @@ async fn forward_headers_names_all_that_a_handler_gets() {
 async fn credentials_of_the_sender_are_neither_stored_nor_forwarded() {
     let target = Target::start([]).await;
     let gateway = with(&target, "").await;
-    let more = [("Authorization", "Bearer leaked-credential"), ("Cookie", "sid=leaked-credential"), ("Proxy-Authorization", "leaked-credential")];
+    let more = [
+        ("Authorization", "Bearer leaked-credential"),
+        ("Cookie", "sid=leaked-credential"),
+        ("Proxy-Authorization", "leaked-credential"),
+    ];
     assert_eq!(gateway.send(&github_with(b"{}", &more)).await.status, 200);
     let call = target.call().await;
     assert!(!format!("{:?}", call.headers).contains("leaked-credential"));
@@ -132,7 +142,8 @@ async fn credentials_of_the_sender_are_neither_stored_nor_forwarded() {
 #[tokio::test]
 async fn what_a_sender_says_in_our_own_names_does_not_reach_a_handler() {
     let target = Target::start([]).await;
-    let gateway = with(&target, "forward_headers = [\"Hookgate-Redrive\", \"Hookgate-Forged\", \"Idempotency-Key\", \"X-Custom\"]").await;
+    let gateway =
+        with(&target, "forward_headers = [\"Hookgate-Redrive\", \"Hookgate-Forged\", \"Idempotency-Key\", \"X-Custom\"]").await;
     let more = [
         ("Hookgate-Redrive", "7"),
         ("Hookgate-Forged", "yes"),
@@ -153,7 +164,13 @@ async fn what_a_sender_says_in_our_own_names_does_not_reach_a_handler() {
 async fn hop_by_hop_fields_end_here() {
     let target = Target::start([]).await;
     let gateway = with(&target, "forward_headers = [\"X-Custom\"]").await;
-    let more = [("Connection", "keep-alive, X-Custom"), ("Keep-Alive", "timeout=5"), ("TE", "trailers"), ("Trailer", "X-T"), ("X-Custom", "yes")];
+    let more = [
+        ("Connection", "keep-alive, X-Custom"),
+        ("Keep-Alive", "timeout=5"),
+        ("TE", "trailers"),
+        ("Trailer", "X-T"),
+        ("X-Custom", "yes"),
+    ];
     assert_eq!(gateway.send(&github_with(b"{}", &more)).await.status, 200);
     let call = target.call().await;
     for name in ["keep-alive", "te", "trailer", "transfer-encoding", "upgrade"] {
@@ -220,7 +237,8 @@ async fn the_senders_own_standard_webhooks_fields_are_replaced_by_ours() {
     let table = handler("billing", &target.url(), &format!("sign_with = {{ literal = \"{ours}\" }}"));
     let gateway = Gateway::start(&format!("{source}{table}")).await;
     let body = b"{\"type\":\"user.created\"}";
-    let request = http::request("POST", "/hooks/acme", &sender::standard_webhooks(STANDARD, "msg_1", gateway.now_s(), body), body);
+    let request =
+        http::request("POST", "/hooks/acme", &sender::standard_webhooks(STANDARD, "msg_1", gateway.now_s(), body), body);
     assert_eq!(gateway.send(&request).await.status, 200);
     let call = target.call().await;
     assert_eq!(call.get("webhook-id"), "acme/msg_1");
@@ -258,7 +276,8 @@ async fn resign_signs_as_github_and_as_standard_webhooks_too() {
     let call = target.call().await;
     assert_eq!(call.get("x-hub-signature-256"), sender::github(GITHUB, "one", "push", body)[3].1);
     gateway.clock.advance(Duration::from_secs(7));
-    let request = http::request("POST", "/hooks/acme", &sender::standard_webhooks(STANDARD, "msg_1", gateway.now_s(), body), body);
+    let request =
+        http::request("POST", "/hooks/acme", &sender::standard_webhooks(STANDARD, "msg_1", gateway.now_s(), body), body);
     assert_eq!(gateway.send(&request).await.status, 200);
     let call = target.call().await;
     assert_eq!(call.get("webhook-id"), "msg_1", "the id that the provider signs");
@@ -332,7 +351,11 @@ async fn an_ignored_type_is_acknowledged_stored_and_called_ignored() {
         gateway.accept(id, event_type).await;
         let event = gateway.event("stripe", id).await;
         assert_eq!(event["tasks"].as_array().map(Vec::len), Some(tasks), "{event_type}");
-        assert_eq!(event["reason"], if tasks == 0 { serde_json::json!("ignored") } else { serde_json::Value::Null }, "{event_type}");
+        assert_eq!(
+            event["reason"],
+            if tasks == 0 { serde_json::json!("ignored") } else { serde_json::Value::Null },
+            "{event_type}"
+        );
     }
     gateway.attempt().await;
     assert_eq!(target.count(), 1);

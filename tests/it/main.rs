@@ -9,4 +9,5 @@ mod admin;
 mod duplicates;
 mod outbox;
 mod receive;
+mod redrive;
 mod refusals;

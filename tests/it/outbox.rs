@@ -67,7 +67,8 @@ async fn a_handler_that_is_down_for_three_attempts_gets_the_event_on_the_fourth(
     assert_eq!(deliveries.len(), 1, "our id of the first delivery, each time");
     let task = the_task(&gateway).await;
     assert_eq!(task["state"], "done");
-    let told: Vec<_> = task["attempts"].as_array().unwrap().iter().map(|row| (row["number"].clone(), row["status"].clone())).collect();
+    let told: Vec<_> =
+        task["attempts"].as_array().unwrap().iter().map(|row| (row["number"].clone(), row["status"].clone())).collect();
     assert_eq!(told, [(json!(1), json!(503)), (json!(2), Value::Null), (json!(3), json!(404)), (json!(4), json!(200))]);
     assert_eq!(gateway.event("stripe", "evt_1").await["state"], "done");
 }

@@ -39,7 +39,9 @@ async fn a_signed_github_delivery_is_acknowledged_stored_and_handed_on_once() {
     assert_eq!(target.count(), 1);
     let log = gateway.deliveries().await;
     assert_eq!(log.len(), 1);
-    for (name, value) in [("verdict", json!("first")), ("status", json!(200)), ("state", json!("done")), ("provider", json!("github"))] {
+    for (name, value) in
+        [("verdict", json!("first")), ("status", json!(200)), ("state", json!("done")), ("provider", json!("github"))]
+    {
         assert_eq!(log[0][name], value, "{name}");
     }
 }

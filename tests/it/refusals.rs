@@ -44,7 +44,11 @@ async fn assert_refused(gateway: &Gateway, answer: &Answer, status: u16, code: &
 async fn rejected(gateway: &Gateway) -> Vec<String> {
     let mut reasons = Vec::new();
     for row in gateway.deliveries().await.iter().rev() {
-        assert_eq!((&row["verdict"], &row["event_id"], &row["event_type"]), (&"rejected".into(), &Value::Null, &Value::Null), "{row}");
+        assert_eq!(
+            (&row["verdict"], &row["event_id"], &row["event_type"]),
+            (&"rejected".into(), &Value::Null, &Value::Null),
+            "{row}"
+        );
         assert!(!row.to_string().to_lowercase().contains("canary"), "{row}");
         reasons.push(row["reason"].as_str().expect("a reason").to_owned());
     }
@@ -306,7 +310,9 @@ async fn an_unknown_and_a_known_id_under_a_wrong_signature_are_told_the_same() {
 #[tokio::test]
 async fn the_signed_time_may_be_off_by_300_seconds_either_way_and_no_more() {
     let gateway = Gateway::start(SOURCES).await;
-    for (index, (off, status)) in [(299, 200), (300, 200), (301, 401), (-299, 200), (-300, 200), (-301, 401)].into_iter().enumerate() {
+    for (index, (off, status)) in
+        [(299, 200), (300, 200), (301, 401), (-299, 200), (-300, 200), (-301, 401)].into_iter().enumerate()
+    {
         let body = stripe_body(&format!("evt_{index}"), "invoice.paid");
         let signed = sender::stripe(STRIPE, gateway.now_s() + off, &body);
         let answer = gateway.send(&http::request("POST", "/hooks/stripe", &signed, &body)).await;

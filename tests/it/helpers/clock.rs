@@ -42,7 +42,8 @@ impl WatchedClock {
         let mut sleepers = self.sleepers.subscribe();
         let found = sleepers.wait_for(|all| all.iter().any(|deadline| wanted(&deadline)));
         let what = || format!("a sleeper between {from:?} and {to:?} at {now:?}; there are {:?}", self.sleepers.borrow());
-        let found = tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{}", what())).expect("the clock lives");
+        let found =
+            tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{}", what())).expect("the clock lives");
         *found.iter().find(wanted).expect("found just now") - now
     }
 
@@ -50,7 +51,8 @@ impl WatchedClock {
     pub(crate) async fn sleepers(&self, count: usize, from: Duration, to: Duration) {
         let now = self.monotonic();
         let mut sleepers = self.sleepers.subscribe();
-        let all_there = |all: &Vec<Duration>| all.iter().filter(|deadline| (now + from..=now + to).contains(*deadline)).count() >= count;
+        let all_there =
+            |all: &Vec<Duration>| all.iter().filter(|deadline| (now + from..=now + to).contains(*deadline)).count() >= count;
         drop(soon(&format!("{count} sleepers between {from:?} and {to:?}"), sleepers.wait_for(all_there)).await);
     }
 }

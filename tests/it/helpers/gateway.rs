@@ -304,7 +304,9 @@ async fn start(settings: Settings, clock: Arc<dyn Clock>, voices: Voices) -> Sta
 
 /// A Stripe event's body.
 pub(crate) fn stripe_body(id: &str, event_type: &str) -> Vec<u8> {
-    json!({ "id": id, "object": "event", "type": event_type, "pending_webhooks": 1, "data": { "object": {} } }).to_string().into_bytes()
+    json!({ "id": id, "object": "event", "type": event_type, "pending_webhooks": 1, "data": { "object": {} } })
+        .to_string()
+        .into_bytes()
 }
 
 /// The word behind the urn of a problem, whose form is checked.

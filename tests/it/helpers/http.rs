@@ -77,7 +77,8 @@ impl Connection {
     /// The next answer, unless the connection ends without one.
     pub(crate) async fn try_answer(&mut self) -> Option<Answer> {
         let status = self.line().await?;
-        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("status line: {status}"));
+        let status =
+            status.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("status line: {status}"));
         let mut headers = Vec::new();
         loop {
             let line = self.line().await?;

@@ -188,7 +188,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Call> {
     let (method, path) = (words.next()?, words.next()?);
     let fields = lines[1..].iter().filter_map(|line| line.split_once(':'));
     let headers: Vec<_> = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().expect("a length"));
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().expect("a length"));
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Call { method, path, headers, body })
