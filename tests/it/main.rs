@@ -6,6 +6,7 @@ mod forwarding;
 mod helpers;
 
 mod admin;
+mod cli;
 mod duplicates;
 mod outbox;
 mod receive;
