@@ -217,10 +217,17 @@ impl Remote {
 async fn refused(response: reqwest::Response) -> Failure {
     #[derive(serde::Deserialize)]
     struct Problem {
+        r#type: String,
         title: String,
     }
     let status = response.status();
-    let title = response.json::<Problem>().await.map_or_else(|_no_problem| status.to_string(), |problem| problem.title);
+    let problem =
+        response.json::<Problem>().await.unwrap_or_else(|_none| Problem { r#type: String::new(), title: status.to_string() });
+    let Problem { r#type: code, title } = problem;
+    // The same exit codes as with the database in hand.
+    if code.ends_with(":ambiguous-id") || code.ends_with(":unknown-handler") {
+        return Failure::new(USAGE, title);
+    }
     match status {
         StatusCode::UNAUTHORIZED => Failure::new(USAGE, "the admin listener wants its token: set HOOKGATE_ADMIN_TOKEN"),
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::new(NO, title),

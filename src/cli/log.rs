@@ -18,13 +18,13 @@ const PAGE: usize = 1000;
 
 /// Shows deliveries.
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
+    let clock = SystemClock::new();
+    let query = query(&args.filter, clock.wall())?;
     let settings = setup::settings(&setup::flags(global), Keys::Look)?;
     let access = access::open(&settings)?;
     if let Some(LogCommand::Show(show)) = args.command {
         return show_event(&access, &show).await;
     }
-    let clock = SystemClock::new();
-    let query = query(&args.filter, clock.wall())?;
     let page = collect(&access, &query, args.filter.limit).await?;
     if args.follow {
         return follow(&access, &clock, query, page, args.json).await;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Failure, OK, STORE, UNREACHABLE, USAGE};
 use super::{Global, LogFormat, ServeArgs, access, print, setup};
@@ -41,6 +41,8 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let gateway = Gateway::start(&settings, ledger, journal, clock, voices(global))
         .await
         .map_err(|(handler, error)| Failure::new(USAGE, format!("handler `{handler}`: {error}")))?;
+    // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
+    let signals = Signals::watch()?;
     let refused = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot listen: {error}"));
     let public = web::public(&gateway, public, settings.limits, settings.drain).map_err(refused)?;
     let admin = web::admin(&gateway, admin, settings.admin_token.clone(), settings.drain).map_err(refused)?;
@@ -48,7 +50,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
     let ready = ready_file(args.ready_file.as_deref(), listen, admin_listen)?;
     announce(global, &settings, &gateway, listen, store.created()).await;
-    let code = until_stopped(failed, servers).await;
+    let code = until_stopped(signals, failed, servers).await;
     stop(&gateway, handles, &settings).await;
     drop(ready);
     code
@@ -197,14 +199,30 @@ fn own_command() -> &'static str {
 
 type Servers = tokio::task::JoinHandle<std::io::Result<((), ())>>;
 
+/// What ends us in order.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer end the process by themselves.
+    fn watch() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot wait for signals: {error}"));
+        let watch = |kind| signal(kind).map_err(failed);
+        Ok(Self { terminate: watch(SignalKind::terminate())?, interrupt: watch(SignalKind::interrupt())? })
+    }
+}
+
 /// Ready when a signal came, or the store failed, or a listener ended.
-async fn until_stopped(failed: futures_util::future::BoxFuture<'_, String>, servers: Servers) -> Result<u8, Failure> {
-    let no_signals = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot wait for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+async fn until_stopped(
+    mut signals: Signals,
+    failed: futures_util::future::BoxFuture<'_, String>,
+    servers: Servers,
+) -> Result<u8, Failure> {
     tokio::select! {
-        _ = terminate.recv() => Ok(OK),
-        _ = interrupt.recv() => Ok(OK),
+        _ = signals.terminate.recv() => Ok(OK),
+        _ = signals.interrupt.recv() => Ok(OK),
         reason = failed => {
             tracing::error!(reason, "the store has failed for good: nothing more is taken");
             Err(Failure::new(STORE, format!("the store has failed: {reason}\nhelp: every event that got a 2xx is on disk; start again to recover, the database is checked first")))

@@ -149,9 +149,11 @@ impl Outbox {
 
     /// The handler's own word, or that there was none in time. A panic is a failed attempt.
     async fn offer(&self, worker: &Worker, call: Call, started: Duration) -> Outcome {
+        // Within the block, as a handler may panic before it gives a future.
+        let called = AssertUnwindSafe(async { worker.handler.call(call).await }).catch_unwind();
         tokio::select! {
             biased;
-            outcome = AssertUnwindSafe(worker.handler.call(call)).catch_unwind() => {
+            outcome = called => {
                 outcome.unwrap_or_else(|_panic| Outcome::Broken("the handler panicked".to_owned()))
             }
             () = self.clock.sleep_until(started + worker.timeout) => Outcome::TimedOut,

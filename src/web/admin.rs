@@ -1,12 +1,14 @@
 //! The admin API's first floor: health, deliveries, events, redrive.
 
+use actix_web::error::{InternalError, QueryPayloadError};
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::answer;
-use super::query::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
+use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
@@ -14,15 +16,37 @@ use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/api/v1/deliveries", web::get().to(deliveries))
-        .route("/api/v1/deliveries/{id}", web::get().to(delivery))
-        .route("/api/v1/events", web::get().to(events))
-        .route("/api/v1/events/{key}", web::get().to(event))
-        .route("/api/v1/events/{key}/body", web::get().to(body))
-        .route("/api/v1/events/{key}/redrive", web::post().to(redrive_event));
+    let read = [
+        web::resource("/healthz").get(healthz),
+        web::resource("/readyz").get(readyz),
+        web::resource("/api/v1/deliveries").get(deliveries),
+        web::resource("/api/v1/deliveries/{id}").get(delivery),
+        web::resource("/api/v1/events").get(events),
+        web::resource("/api/v1/events/{key}").get(event),
+        web::resource("/api/v1/events/{key}/body").get(body),
+    ];
+    let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
+    for resource in read {
+        config.service(resource.default_service(web::to(|| async { answer::wrong_method("GET") })));
+    }
+    config.service(write.default_service(web::to(|| async { answer::wrong_method("POST") })));
+    // Nothing goes by a key that is no key.
+    let no_key = |error, _: &HttpRequest| InternalError::from_response(error, missing()).into();
+    config.app_data(web::PathConfig::default().error_handler(no_key));
+}
+
+/// What a query string asks, or the reason why it cannot be understood.
+fn asked<T: DeserializeOwned, U>(
+    request: &HttpRequest,
+    meant: impl FnOnce(T) -> Result<U, InvalidQuery>,
+) -> Result<U, HttpResponse> {
+    let bad = |reason: String| answer::plain_problem(400, "bad-query", &reason);
+    let written = web::Query::<T>::from_query(request.query_string());
+    let written = written.map_err(|error| match error {
+        QueryPayloadError::Deserialize(error) => bad(error.to_string()),
+        other => bad(other.to_string()),
+    })?;
+    meant(written.into_inner()).map_err(|error| bad(error.to_string()))
 }
 
 /// Alive: this process answers.
@@ -51,12 +75,11 @@ async fn readyz(gateway: web::Data<Gateway>) -> HttpResponse {
     response
 }
 
-async fn deliveries(gateway: web::Data<Gateway>, query: actix_web::Result<web::Query<DeliveryQuery>>) -> HttpResponse {
-    let filter =
-        match query.map_err(|error| error.to_string()).and_then(|query| query.into_inner().filter().map_err(|e| e.to_string())) {
-            Ok(filter) => filter,
-            Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
-        };
+async fn deliveries(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpResponse {
+    let filter = match asked(&request, DeliveryQuery::filter) {
+        Ok(filter) => filter,
+        Err(refusal) => return refusal,
+    };
     match gateway.ledger().deliveries(filter).await {
         Ok(mut page) => {
             page.dropped = gateway.journal().dropped();
@@ -85,12 +108,11 @@ struct Events {
     events: Vec<EventReport>,
 }
 
-async fn events(gateway: web::Data<Gateway>, query: actix_web::Result<web::Query<EventQuery>>) -> HttpResponse {
-    let name =
-        match query.map_err(|error| error.to_string()).and_then(|query| query.into_inner().name().map_err(|e| e.to_string())) {
-            Ok(name) => name,
-            Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
-        };
+async fn events(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpResponse {
+    let name = match asked(&request, EventQuery::name) {
+        Ok(name) => name,
+        Err(refusal) => return refusal,
+    };
     match gateway.ledger().find(name).await {
         Ok(found) => answer::json(&Events { events: found.into_iter().map(|report| marked(&gateway, report)).collect() }),
         Err(error) => answer::of_ledger_error(&error),
@@ -124,12 +146,12 @@ async fn body(gateway: web::Data<Gateway>, key: web::Path<Uuid>) -> HttpResponse
     }
 }
 
-async fn redrive_event(gateway: web::Data<Gateway>, key: web::Path<Uuid>, body: web::Bytes) -> HttpResponse {
-    // An empty body asks for the defaults; a misspelt one must not pass for that.
-    let asked = if body.trim_ascii().is_empty() { Ok(RedriveBody::default()) } else { serde_json::from_slice(&body) };
+async fn redrive_event(gateway: web::Data<Gateway>, key: web::Path<Uuid>, body: actix_web::Result<web::Bytes>) -> HttpResponse {
+    let asked =
+        body.map_err(|error| error.to_string()).and_then(|body| RedriveBody::read(&body).map_err(|error| error.to_string()));
     let RedriveBody { handler, to_handler, force } = match asked {
         Ok(asked) => asked,
-        Err(error) => return answer::plain_problem(400, "bad-request", &error.to_string()),
+        Err(reason) => return answer::plain_problem(400, "bad-request", &reason),
     };
     let request = RedriveRequest { handler, to_handler, force };
     match redrive(gateway.ledger(), gateway.routes(), by_key(&key), request).await {

@@ -54,6 +54,13 @@ pub(super) fn plain_problem(status: u16, code: &str, title: &str) -> HttpRespons
     with_body(&mut builder(status), status, code, title)
 }
 
+/// A path of the admin listener that takes only this method.
+pub(super) fn wrong_method(allowed: &'static str) -> HttpResponse {
+    let mut response = builder(405);
+    response.insert_header((ALLOW, allowed));
+    with_body(&mut response, 405, "method-not-allowed", "Only another method is taken here")
+}
+
 /// The store's refusal, to an operator.
 pub(super) fn of_ledger_error(error: &LedgerError) -> HttpResponse {
     let status = match error {

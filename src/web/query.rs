@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
 use crate::ledger::{DeliveryFilter, EventName};
@@ -47,13 +47,13 @@ pub struct DeliveryQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Older than this delivery: the next page.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "before")]
     pub before: Option<Uuid>,
     /// Newer than this delivery, oldest first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "after")]
     pub after: Option<Uuid>,
     /// At most so many, 1000 at most.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "limit")]
     pub limit: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ pub struct EventQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// Any delivery of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "delivery_id")]
     pub delivery_id: Option<Uuid>,
 }
 
@@ -141,6 +141,18 @@ pub struct RedriveBody {
     pub force: bool,
 }
 
+impl RedriveBody {
+    /// An empty body asks for the defaults. A misspelt one must not pass for that, nor an array: serde would take `[]` for a
+    /// table without a line.
+    pub(super) fn read(body: &[u8]) -> serde_json::Result<Self> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)?;
+        Self::deserialize(serde_json::Value::Object(object))
+    }
+}
+
 /// What a redrive did.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct RedriveReport {
@@ -149,6 +161,19 @@ pub struct RedriveReport {
     /// Tasks that are due now and were not before.
     pub tasks: u64,
 }
+
+/// What does not parse says where it stands, which serde's own errors do not.
+macro_rules! named {
+    ($($name:ident: $of:ty,)+) => {
+        $(fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$of>, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            let named = |reason| de::Error::custom(InvalidQuery { name: stringify!($name), reason });
+            text.parse().map(Some).map_err(|error: <$of as FromStr>::Err| named(error.to_string()))
+        })+
+    };
+}
+
+named! { before: Uuid, after: Uuid, limit: usize, delivery_id: Uuid, }
 
 fn parsed<T, E: std::fmt::Display>(
     name: &'static str,

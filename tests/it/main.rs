@@ -1,4 +1,4 @@
-//! The tests that need more than one room: one crate, one module a promise.
+//! The one test crate: one module a subject, each test named by the promise that it keeps.
 
 #![allow(
     clippy::panic,
@@ -8,5 +8,14 @@
 )]
 
 mod helpers;
+
+mod admin;
+mod cli;
+mod duplicates;
+mod forwarding;
 mod ledger;
+mod outbox;
+mod receive;
+mod redrive;
+mod refusals;
 mod verify;

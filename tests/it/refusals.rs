@@ -1,0 +1,444 @@
+//! Each row of the table of refusals: the answer, that nothing is stored, and what the delivery log says.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::helpers::gateway::{ANSWER_DEADLINE, GITHUB, Gateway, SOURCES, STRIPE, problem, stripe_body};
+use crate::helpers::http::{self, Answer, Connection};
+use crate::helpers::sender::{self, Fields, fields};
+
+/// Small limits, so that the tests need no large bodies; a source of every odd kind beside the ordinary ones.
+const LIMITED: &str = r#"
+[sources.stripe]
+provider = "stripe"
+secrets = [{ literal = "whsec_canaryStripe0123456789" }]
+body_limit = "1KiB"
+
+[sources.github]
+provider = "github"
+secrets = [{ literal = "canaryGithub0123456789abcdef" }]
+
+[sources.retired]
+provider = "github"
+secrets = [{ literal = "canaryGithub0123456789abcdef" }]
+retired = true
+
+[sources.pending]
+provider = "github"
+secrets = [{ env = "HOOKGATE_TEST_IS_NOT_SET" }]
+"#;
+
+/// A refusal's status and problem, and that nothing became of it.
+async fn assert_refused(gateway: &Gateway, answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, problem(answer).as_str()), (status, code));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("hookgate-event-id"), None);
+    assert_eq!(answer.header("retry-after").is_some(), status == 503, "to come again is said with every 503 alone: {answer:?}");
+    assert!(!answer.text().to_lowercase().contains("canary"), "an echo or a secret: {}", answer.text());
+    assert_eq!(gateway.rows("event"), 0, "no refused delivery becomes an event");
+    assert_eq!(gateway.rows("task"), 0);
+}
+
+/// The reasons of all rejected deliveries, oldest first; they have no id and no text of the request.
+async fn rejected(gateway: &Gateway) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for row in gateway.deliveries().await.iter().rev() {
+        assert_eq!(
+            (&row["verdict"], &row["event_id"], &row["event_type"]),
+            (&"rejected".into(), &Value::Null, &Value::Null),
+            "{row}"
+        );
+        assert!(!row.to_string().to_lowercase().contains("canary"), "{row}");
+        reasons.push(row["reason"].as_str().expect("a reason").to_owned());
+    }
+    reasons
+}
+
+#[tokio::test]
+async fn an_unknown_source_is_404_and_no_path_trick_reaches_a_known_one() {
+    let gateway = Gateway::start(LIMITED).await;
+    let signed = sender::stripe(STRIPE, gateway.now_s(), b"{\"id\":\"evt_canary\"}");
+    let paths = [
+        "/hooks/canary",
+        "/hooks/STRIPE",
+        "/hooks/stripe/",
+        "/hooks/stripe/x",
+        "/hooks/../hooks/stripe",
+        "/hooks/./stripe",
+        "/hooks/x/../stripe",
+        "/hooks/..%2fstripe",
+        "/hooks/x%2f..%2fstripe",
+        "/hooks/%2e%2e/hooks/stripe",
+        "/hooks/stripe%00",
+        "/hooks/stripe%2f",
+        "/hooks/stripe%20",
+        "/hooks/stripe;x=1",
+        "//hooks/stripe",
+        "/hooks//stripe",
+        "/hooks/",
+        "/hooks",
+        "/",
+        "/HOOKS/stripe",
+        "/hooks/%FF",
+    ];
+    for path in paths {
+        let answer = gateway.send(&http::request("POST", path, &signed, b"{\"id\":\"evt_canary\"}")).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(matches!(problem(&answer).as_str(), "unknown-source" | "not-found"), "{path}: {}", answer.text());
+        assert!(!answer.text().contains("canary"), "{path}: {}", answer.text());
+    }
+    assert_eq!(gateway.rows("event"), 0);
+    assert_eq!(rejected(&gateway).await, Vec::<String>::new(), "unknown sources are not logged");
+}
+
+#[tokio::test]
+async fn a_nul_in_the_path_is_refused() {
+    let gateway = Gateway::start(LIMITED).await;
+    let mut connection = Connection::to(gateway.public).await;
+    connection.send(b"POST /hooks/stripe\0 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await;
+    let answer = connection.answer().await;
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert_eq!(gateway.rows("event"), 0);
+}
+
+#[tokio::test]
+async fn a_retired_source_is_410_whatever_comes() {
+    let gateway = Gateway::start(LIMITED).await;
+    let body = b"{\"canary\":1}";
+    let request = http::request("POST", "/hooks/retired", &sender::github(GITHUB, "canary-1", "push", body), body);
+    assert_refused(&gateway, &gateway.send(&request).await, 410, "retired").await;
+    assert_eq!(rejected(&gateway).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn another_method_is_405_and_says_which_are_taken() {
+    let gateway = Gateway::start(LIMITED).await;
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "CANARY"] {
+        let answer = gateway.send(&http::request(method, "/hooks/stripe", &Fields::new(), b"")).await;
+        assert_refused(&gateway, &answer, 405, "method-not-allowed").await;
+        assert_eq!(answer.header("allow"), Some("POST"), "{method}");
+    }
+    assert_eq!(rejected(&gateway).await, Vec::<String>::new(), "what ends before step 4 is not logged");
+}
+
+#[tokio::test]
+async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_are_served_again_after() {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let second = gateway.send(&gateway.stripe(&stripe_body("evt_2", "invoice.paid"))).await;
+    assert_refused(&gateway, &second, 503, "overloaded").await;
+    assert_eq!(second.header("retry-after"), Some("2"));
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+    assert_eq!(first.answer().await.status, 200, "who had the place is not harmed");
+    gateway.accept("evt_2", "invoice.paid").await;
+    assert_eq!(gateway.deliveries().await.len(), 2, "what was turned away for want of room is not logged");
+}
+
+#[tokio::test]
+async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let mut second = Connection::to(gateway.public).await;
+    second.send(&gateway.github("one", "push", b"{}")).await;
+    gateway.clock.sleeper(Duration::from_secs(8), Duration::from_secs(8)).await;
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+    assert_eq!(first.answer().await.status, 200);
+    assert_eq!(second.answer().await.status, 200, "it had its turn");
+}
+
+#[tokio::test]
+async fn who_does_not_retry_gets_503_once_the_answer_deadline_has_passed() {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.github("one", "push", b"{}")).await;
+    gateway.clock.sleepers(1, Duration::from_secs(8), Duration::from_secs(8)).await;
+    let mut second = Connection::to(gateway.public).await;
+    second.send(&gateway.github("two", "push", b"{}")).await;
+    gateway.clock.sleepers(2, Duration::from_secs(8), Duration::from_secs(8)).await;
+    gateway.clock.advance(Duration::from_secs(8));
+    for mut sender in [first, second] {
+        assert_eq!(sender.answer().await.status, 503);
+    }
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+}
+
+#[tokio::test]
+async fn a_stated_length_over_the_limit_is_413_before_the_body_is_read_and_ends_the_connection() {
+    let gateway = Gateway::start(LIMITED).await;
+    let mut connection = Connection::to(gateway.public).await;
+    let mut head = http::head("POST", "/hooks/stripe", &fields(&[("X-Canary", "canary")]));
+    head.extend(b"Content-Length: 1025\r\n\r\n");
+    connection.send(&head).await;
+    // Not a byte of the body has been sent.
+    assert_refused(&gateway, &connection.answer().await, 413, "body-too-large").await;
+    assert!(connection.is_closed().await, "what follows would be read as a request");
+    assert_eq!(rejected(&gateway).await, ["body-too-large"]);
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_is_judged_and_one_more_byte_is_413() {
+    let gateway = Gateway::start(LIMITED).await;
+    for (bytes, status) in [(1024, 401), (1025, 413)] {
+        let answer = gateway.send(&http::request("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; bytes])).await;
+        assert_eq!(answer.status, status, "{bytes}");
+        let answer = gateway.send(&http::chunked("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; bytes], 100)).await;
+        assert_eq!(answer.status, status, "{bytes} in chunks");
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_body_over_the_limit_is_413_and_ends_the_connection() {
+    let gateway = Gateway::start(LIMITED).await;
+    let mut connection = Connection::to(gateway.public).await;
+    connection.send(&http::chunked("POST", "/hooks/stripe", &fields(&[("X-Canary", "canary")]), &vec![b'x'; 4096], 512)).await;
+    assert_refused(&gateway, &connection.answer().await, 413, "body-too-large").await;
+    assert!(connection.is_closed().await);
+    assert_eq!(rejected(&gateway).await, ["body-too-large"]);
+}
+
+#[tokio::test]
+async fn a_slow_body_is_408_after_the_body_deadline() {
+    let gateway = Gateway::start(LIMITED).await;
+    let mut connection = Connection::to(gateway.public).await;
+    let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
+    head.extend(b"Content-Length: 100\r\n\r\ncanary");
+    connection.send(&head).await;
+    gateway.clock.sleeper(Duration::from_secs(10), Duration::from_secs(10)).await;
+    gateway.clock.advance(Duration::from_secs(10));
+    assert_refused(&gateway, &connection.answer().await, 408, "body-too-slow").await;
+    assert!(connection.is_closed().await);
+    assert_eq!(rejected(&gateway).await, ["body-too-slow"]);
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_415_though_it_is_signed_as_sent() {
+    let gateway = Gateway::start(LIMITED).await;
+    // `printf '{"id":"evt_1"}' | gzip -n`, or bytes that only look so: nobody inflates them.
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabV\xcaLQ\xb2RJ-K\x8a7T\xaa\x05\x00\x85\x0c\x9cB\x0e\x00\x00\x00";
+    for coding in ["gzip", "GZIP", "deflate", "br", "zstd", "gzip, identity", "canary"] {
+        let mut signed = sender::stripe(STRIPE, gateway.now_s(), gzip);
+        signed.push(("Content-Encoding".to_owned(), coding.to_owned()));
+        let answer = gateway.send(&http::request("POST", "/hooks/stripe", &signed, gzip)).await;
+        assert_refused(&gateway, &answer, 415, "unsupported-encoding").await;
+        gateway.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(rejected(&gateway).await, ["unsupported-encoding"; 7]);
+    let body = stripe_body("evt_1", "invoice.paid");
+    let mut signed = sender::stripe(STRIPE, gateway.now_s(), &body);
+    signed.push(("Content-Encoding".to_owned(), "identity".to_owned()));
+    let answer = gateway.send(&http::request("POST", "/hooks/stripe", &signed, &body)).await;
+    assert_eq!(answer.status, 200, "identity is no encoding");
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_431() {
+    let gateway = Gateway::start(LIMITED).await;
+    let large = "canary".repeat(6 << 10);
+    let answer = gateway.send(&http::request("POST", "/hooks/stripe", &fields(&[("X-Large", &large)]), b"{}")).await;
+    assert_refused(&gateway, &answer, 431, "headers-too-large").await;
+    assert_eq!(rejected(&gateway).await, ["headers-too-large"]);
+}
+
+/// Requests that must all be told the same.
+fn unproven(gateway: &Gateway) -> Vec<(&'static str, Fields)> {
+    let body = stripe_body("evt_canary", "invoice.paid");
+    let now = gateway.now_s();
+    let value = |time: &str| sender::stripe_signature(STRIPE, time, &body);
+    let one = |text: String| fields(&[("Stripe-Signature", &text)]);
+    let right = format!("t={now},v1={}", value(&now.to_string()));
+    vec![
+        ("none", Fields::new()),
+        ("empty", one(String::new())),
+        ("garbage", one("canary".to_owned())),
+        ("another secret", sender::stripe("whsec_another0123456789", now, &body)),
+        ("another body", sender::stripe(STRIPE, now, b"{}")),
+        ("stale", sender::stripe(STRIPE, now - 301, &body)),
+        ("future", sender::stripe(STRIPE, now + 301, &body)),
+        ("no time", one(format!("v1={}", value(&now.to_string())))),
+        ("cut", one(right[..right.len() - 32].to_owned())),
+        ("another version", one(format!("t={now},v0={}", value(&now.to_string())))),
+        ("twice", fields(&[("Stripe-Signature", &right), ("Stripe-Signature", &right)])),
+        ("too many", one(format!("t={now}{}", ",v1=00".repeat(17)))),
+    ]
+}
+
+#[tokio::test]
+async fn every_unproven_delivery_is_told_the_same_401_and_the_cause_is_in_the_log_alone() {
+    let gateway = Gateway::start(SOURCES).await;
+    let body = stripe_body("evt_canary", "invoice.paid");
+    let mut first: Option<Answer> = None;
+    for (cause, signed) in unproven(&gateway) {
+        let answer = gateway.send(&http::request("POST", "/hooks/stripe", &signed, &body)).await;
+        assert_eq!(answer.status, 401, "{cause}");
+        assert_refused(&gateway, &answer, 401, "not-authentic").await;
+        let answer = answer.without_date();
+        assert_eq!(first.get_or_insert_with(|| answer.clone()), &answer, "{cause} is told apart");
+        gateway.clock.advance(Duration::from_millis(100));
+    }
+    let reasons = rejected(&gateway).await;
+    assert_eq!(reasons.len(), unproven(&gateway).len());
+    for reason in ["signature-missing", "signature-malformed", "signature-mismatch"] {
+        assert!(reasons.iter().any(|have| have == reason), "{reason} among {reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_and_a_known_id_under_a_wrong_signature_are_told_the_same() {
+    let gateway = Gateway::start(SOURCES).await;
+    gateway.accept("evt_known", "invoice.paid").await;
+    let mut answers = Vec::new();
+    for id in ["evt_known", "evt_other"] {
+        let body = stripe_body(id, "invoice.paid");
+        let signed = sender::stripe("whsec_another0123456789", gateway.now_s(), &body);
+        answers.push(gateway.send(&http::request("POST", "/hooks/stripe", &signed, &body)).await.without_date());
+    }
+    assert_eq!(answers[0].status, 401);
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn the_signed_time_may_be_off_by_300_seconds_either_way_and_no_more() {
+    let gateway = Gateway::start(SOURCES).await;
+    for (index, (off, status)) in
+        [(299, 200), (300, 200), (301, 401), (-299, 200), (-300, 200), (-301, 401)].into_iter().enumerate()
+    {
+        let body = stripe_body(&format!("evt_{index}"), "invoice.paid");
+        let signed = sender::stripe(STRIPE, gateway.now_s() + off, &body);
+        let answer = gateway.send(&http::request("POST", "/hooks/stripe", &signed, &body)).await;
+        assert_eq!(answer.status, status, "{off} s");
+    }
+}
+
+#[tokio::test]
+async fn a_proven_body_without_a_readable_id_is_400() {
+    let gateway = Gateway::start(SOURCES).await;
+    let cases: [(&[u8], &str); 7] = [
+        (b"canary", "malformed-body"),
+        (b"{\"id\":\"evt_canary\"", "malformed-body"),
+        (b"{\"id\":\"evt_canary\",\"id\":\"evt_b\"}", "malformed-body"),
+        (b"", "malformed-body"),
+        (b"{\"canary\":1}", "event-id-missing"),
+        (b"{\"id\":null}", "event-id-missing"),
+        (b"{\"id\":\"\"}", "event-id-missing"),
+    ];
+    for (body, code) in cases {
+        let answer = gateway.send(&gateway.stripe(body)).await;
+        assert_refused(&gateway, &answer, 400, code).await;
+        gateway.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(rejected(&gateway).await, cases.map(|(_, code)| code));
+}
+
+#[tokio::test]
+async fn an_unreadable_type_is_no_refusal() {
+    let gateway = Gateway::start(SOURCES).await;
+    assert_eq!(gateway.send(&gateway.stripe(b"{\"id\":\"evt_1\",\"type\":{}}")).await.status, 200);
+    assert_eq!(gateway.event("stripe", "evt_1").await["event_type"], "unknown");
+}
+
+#[tokio::test]
+async fn a_source_without_a_secret_is_503_while_the_others_serve() {
+    let gateway = Gateway::start(LIMITED).await;
+    let body = b"{\"canary\":1}";
+    // With no key, with the empty key, and with another source's key: none is let in.
+    for secret in ["", " ", GITHUB] {
+        let request = http::request("POST", "/hooks/pending", &sender::github(secret, "canary-1", "push", body), body);
+        assert_refused(&gateway, &gateway.send(&request).await, 503, "source-not-ready").await;
+    }
+    assert_eq!(rejected(&gateway).await, ["source-not-ready"; 3]);
+    assert_eq!(gateway.send(&gateway.github("one", "push", b"{}")).await.status, 200, "another source serves");
+}
+
+#[tokio::test]
+async fn at_most_ten_rejected_deliveries_a_second_and_source_are_logged() {
+    let gateway = Gateway::start(SOURCES).await;
+    let bad = |path: &str| http::request("POST", path, &Fields::new(), b"{}");
+    for _ in 0..2 {
+        for path in ["/hooks/stripe", "/hooks/github"] {
+            for _ in 0..25 {
+                assert_eq!(gateway.send(&bad(path)).await.status, 401);
+            }
+        }
+        gateway.clock.advance(Duration::from_secs(1));
+    }
+    gateway.write_log().await;
+    for source in ["stripe", "github"] {
+        let page = gateway.get(&format!("deliveries?source={source}&limit=1000")).await;
+        assert_eq!(page["deliveries"].as_array().map(Vec::len), Some(20), "10 in each of two seconds");
+    }
+    gateway.accept("evt_1", "invoice.paid").await;
+    assert_eq!(gateway.deliveries().await[0]["verdict"], "first", "what is taken is logged beside them");
+}
+
+#[tokio::test]
+async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
+    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\n{SOURCES}")).await;
+    let padded = |id: &str| format!("{{\"id\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(20 << 10)).into_bytes();
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&padded("evt_1"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let second = gateway.send(&gateway.stripe(&padded("evt_2"))).await;
+    assert_refused(&gateway, &second, 503, "overloaded").await;
+    let mut third = Connection::to(gateway.public).await;
+    third.send(&gateway.github("one", "push", &padded("x"))).await;
+    gateway.clock.sleeper(Duration::from_secs(8), Duration::from_secs(8)).await;
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+    assert_eq!(third.answer().await.status, 200, "the other source has its own half");
+    assert_eq!(first.answer().await.status, 200);
+    let again = gateway.send(&gateway.stripe(&padded("evt_2"))).await;
+    assert_eq!(again.status, 200, "the bytes were given back");
+}
+
+#[tokio::test]
+async fn a_body_over_the_budget_alone_is_503() {
+    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\n{SOURCES}")).await;
+    let answer = gateway.send(&http::request("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; 40 << 10])).await;
+    assert_refused(&gateway, &answer, 503, "overloaded").await;
+    assert_eq!(rejected(&gateway).await, Vec::<String>::new(), "our want of room is counted, not logged");
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_4xx_or_hung_up_on_and_harms_nobody() {
+    let gateway = Gateway::start(SOURCES).await;
+    let corpus: [&[u8]; 14] = [
+        b"canary\r\n\r\n",
+        b"POST /hooks/stripe\r\n\r\n",
+        b"POST /hooks/stripe HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: canary\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nX\0: y\r\n\r\n",
+        b"POST /hooks/stripe HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ];
+    for bytes in corpus {
+        let shown = String::from_utf8_lossy(bytes).escape_debug().to_string();
+        let mut connection = Connection::to(gateway.public).await;
+        connection.send(bytes).await;
+        connection.no_more().await;
+        if let Some(answer) = crate::helpers::soon(&shown, connection.try_answer()).await {
+            assert!((400..500).contains(&answer.status), "{shown}: {answer:?}");
+            assert!(!answer.text().contains("canary"), "{shown}: {answer:?}");
+        }
+    }
+    assert_eq!(gateway.rows("event"), 0);
+    gateway.accept("evt_1", "invoice.paid").await;
+}
