@@ -20,7 +20,7 @@ const PAGE: usize = 1000;
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     let clock = SystemClock::new();
     let query = query(&args.filter, clock.wall())?;
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let access = access::open(&settings)?;
     if let Some(LogCommand::Show(show)) = args.command {
         return show_event(&access, &show).await;

@@ -17,7 +17,7 @@ pub(super) async fn run(global: &Global, args: RedriveArgs) -> Result<u8, Failur
         force: args.force,
     };
     let names = args.ids.iter().map(|id| access::event_name(id)).collect::<Result<Vec<_>, _>>()?;
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let access = access::open(&settings)?;
     let mut events = Vec::new();
     for (name, id) in names.iter().zip(&args.ids) {

@@ -49,7 +49,7 @@ struct Played {
 
 /// Plays the fixtures.
 pub(super) async fn run(global: &Global, args: ReplayArgs) -> Result<u8, Failure> {
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let base = base_url(&settings, &args)?;
     let planned = plan(&settings, &args, &base)?;
     if planned.is_empty() {

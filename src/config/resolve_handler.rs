@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::file::{ConfigText, HandlerText, HeaderValueText};
+use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
 use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
@@ -52,7 +52,12 @@ pub(super) fn resolve(
     let handler = HandlerName::parse(name.get_ref())
         .map_err(|error| ConfigError::at(name.span(), format!("handler `{}`: {error}", name.get_ref())))?;
     let sources = text.sources.as_ref().map(|names| names.iter().map(|name| source(name, context)).collect()).transpose()?;
-    let headers = text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?;
+    let headers = match context.keys {
+        Keys::Leave => Vec::new(),
+        Keys::Make | Keys::Look => {
+            text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?
+        }
+    };
     let forward_headers = text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?;
     let http = HttpSettings {
         url: url(text.url.get_ref()).map_err(|message| ConfigError::at(text.url.span(), message))?,
@@ -60,18 +65,8 @@ pub(super) fn resolve(
         forward_headers,
         sign_with: match &text.sign_with {
             None => signing_key(context)?,
-            Some(written) => {
-                let named = secrets::load(written, context.env, context.loopback)?;
-                let missing = || ConfigError::at(written.span(), format!("no secret in {}", named.origin));
-                let key = named.secret.ok_or_else(|| missing().help("set it, or leave the line out to have a key made"))?;
-                if !is_standard_key(&key) {
-                    return Err(ConfigError::at(
-                        written.span(),
-                        format!("the secret of {} begins with whsec_ but no base64 follows", named.origin),
-                    ));
-                }
-                Some(key)
-            }
+            Some(_) if context.keys == Keys::Leave => None,
+            Some(written) => Some(own_key(written, context)?),
         },
         resign: text.resign,
     };
@@ -147,8 +142,19 @@ pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> 
 fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigError> {
     match context.keys {
         Keys::Make => Ok(secrets::generated(context.database, SIGNING_KEY)?.secret),
-        Keys::Look => Ok(None),
+        Keys::Look | Keys::Leave => Ok(None),
     }
+}
+
+fn own_key(written: &Spanned<SecretText>, context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
+    let named = secrets::load(written, context.env, context.loopback)?;
+    let wrong = |message: String| ConfigError::at(written.span(), message);
+    let missing = || wrong(format!("no secret in {}", named.origin)).help("set it, or leave the line out to have a key made");
+    let key = named.secret.clone().ok_or_else(missing)?;
+    if is_standard_key(&key) {
+        return Ok(key);
+    }
+    Err(wrong(format!("the secret of {} begins with whsec_ but no base64 follows", named.origin)))
 }
 
 /// A Standard Webhooks key is base64 after its `whsec_`; any other text is its own bytes.

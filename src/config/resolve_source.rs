@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let preset = find_preset(&text.provider, context.presets)?;
     let secrets = text.secrets.iter().map(|secret| checked_secret(secret, &preset, context)).collect::<Result<Vec<_>, _>>()?;
     let verifier = verifier(&source, name, text, &preset, &secrets, context)?;
-    warn_of_secrets(&source, &verifier, &secrets, context.strict, name, warnings)?;
+    warn_of_secrets((name, text), &verifier, &secrets, context.strict, warnings)?;
     let on_mismatch = text.on_mismatch.as_ref();
     if let Some(reject) = on_mismatch.filter(|mode| *mode.get_ref() == OnMismatchText::Reject && !preset.volatile().is_empty()) {
         return Err(ConfigError::at(
@@ -50,14 +50,12 @@ pub(super) fn resolve(
         )
         .help("leave it out: a repeat that differs elsewhere is shown as a conflict"));
     }
-    let rule = preset.ack();
-    let most = rule.deadline.saturating_sub(Duration::from_secs(1)).max(Duration::from_secs(1));
     Ok(SourceSettings {
         verifier: Arc::new(verifier),
         retired: text.retired,
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
-        body_limit: text.body_limit.map_or(default_body_limit(&preset), |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-        answer_deadline: text.answer_deadline.map_or(ANSWER_DEADLINE, |text| text.0).min(most).min(ANSWER_DEADLINE),
+        body_limit: body_limit(text, &preset)?,
+        answer_deadline: answer_deadline(text, &preset)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
         ack: ack(text, &preset)?,
@@ -74,6 +72,33 @@ pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
 
 fn default_body_limit(preset: &Preset) -> usize {
     if &**preset.name() == "github" { GITHUB_BODY_LIMIT } else { BODY_LIMIT }
+}
+
+fn body_limit(text: &SourceText, preset: &Preset) -> Result<usize, ConfigError> {
+    match &text.body_limit {
+        None => Ok(default_body_limit(preset)),
+        Some(zero) if zero.get_ref().0 == 0 => Err(ConfigError::at(zero.span(), "`body_limit` must be more than 0")),
+        Some(size) => Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX)),
+    }
+}
+
+/// A second before the provider gives up, and never later than 8 s.
+fn answer_deadline_max(preset: &Preset) -> Duration {
+    let margin = Duration::from_secs(1);
+    preset.ack().deadline.saturating_sub(margin).clamp(margin, ANSWER_DEADLINE)
+}
+
+fn answer_deadline(text: &SourceText, preset: &Preset) -> Result<Duration, ConfigError> {
+    let most = answer_deadline_max(preset);
+    match &text.answer_deadline {
+        None => Ok(most),
+        Some(written) if written.get_ref().0.is_zero() || written.get_ref().0 > most => Err(ConfigError::at(
+            written.span(),
+            format!("`answer_deadline` is more than 0 and at most {}s for {}", most.as_secs_f64(), preset.title()),
+        )
+        .help("a provider that has given up does not hear the answer")),
+        Some(written) => Ok(written.get_ref().0),
+    }
 }
 
 fn find_preset(provider: &Spanned<String>, presets: &[Arc<Preset>]) -> Result<Arc<Preset>, ConfigError> {
@@ -131,13 +156,13 @@ fn verifier(
 }
 
 fn warn_of_secrets(
-    source: &SourceName,
+    (name, text): (&Spanned<String>, &SourceText),
     verifier: &Verifier,
     secrets: &[NamedSecret],
     strict: bool,
-    name: &Spanned<String>,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
+    let (source, preset) = (name.get_ref(), verifier.preset());
     let mut found = Vec::new();
     let absent = secrets.iter().filter(|named| named.secret.is_none());
     found.extend(absent.map(|named| format!("source {source}: no secret in {}", named.origin)));
@@ -149,10 +174,12 @@ fn warn_of_secrets(
         Some(first) if strict => Err(ConfigError::at(name.span(), first.clone()).help("`strict_secrets` makes this an error")),
         _ => {
             warnings.extend(found);
-            if verifier.is_pending() {
-                warnings.push(format!(
-                    "source {source} is pending: it has no secret yet, so every delivery gets 503 and is retried by its sender"
-                ));
+            if verifier.is_pending() && !text.retired {
+                let then = match preset.ack().retries_for {
+                    Some(window) if !window.is_zero() => "its sender tries again",
+                    _ => "its sender may not try again: what comes meanwhile must be sent anew by hand",
+                };
+                warnings.push(format!("source {source} is pending: without a secret every delivery gets 503, and {then}"));
             }
             Ok(())
         }
@@ -195,7 +222,7 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
     let rule = preset.ack();
     Ok(SourceSettings {
         body_limit: default_body_limit(preset),
-        answer_deadline: rule.deadline.saturating_sub(Duration::from_secs(1)).clamp(Duration::from_secs(1), ANSWER_DEADLINE),
+        answer_deadline: answer_deadline_max(preset),
         ack: (rule.status, rule.body.clone(), rule.content_type.clone()),
         name,
         preset: Arc::clone(preset),
