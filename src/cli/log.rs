@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::access::{self, Access};
-use super::exit::{Failure, NO, OK, USAGE};
+use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
 use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
 use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
 use crate::clock::{Clock, SystemClock};
@@ -25,6 +25,12 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     if let Some(LogCommand::Show(show)) = args.command {
         return show_event(&access, &show).await;
     }
+    if args.follow && !access.is_live() {
+        return Err(Failure::new(
+            UNREACHABLE,
+            "no gateway runs on this database, so nothing comes to follow\nhelp: start `hookgate serve`",
+        ));
+    }
     let page = collect(&access, &query, args.filter.limit).await?;
     if args.follow {
         return follow(&access, &clock, query, page, args.json).await;
@@ -38,9 +44,17 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
 }
 
 async fn show_event(access: &Access, args: &ShowArgs) -> Result<u8, Failure> {
-    let name = access::event_name(&args.id)?;
-    let Some(event) = access.find(&name).await? else {
-        return Err(Failure::new(NO, format!("no event `{}` in the ledger", args.id.escape_debug())));
+    let Some(event) = access.find_named(&args.id).await? else {
+        let Some(delivery) = access.find_delivery(&args.id).await? else {
+            return Err(Failure::new(NO, format!("no event `{}` in the ledger", args.id.escape_debug())));
+        };
+        // Refused, or a handshake: the row is all there is.
+        if args.json {
+            print::json(&delivery)?;
+        } else {
+            print::line(&one_line(&delivery));
+        }
+        return Ok(OK);
     };
     if args.body {
         print::bytes(&access.body(&event).await?);
@@ -145,7 +159,7 @@ fn show(page: &DeliveryPage, quiet: bool) {
             page.dropped
         ));
     }
-    if let Some(since) = page.log_since {
+    if let Some(since) = page.log_since.filter(|_| page.deliveries.iter().any(|delivery| delivery.duplicates > 0)) {
         print::aside(&print::paint(format!("duplicates are counted since {}", print::date(since)), DIM));
     }
     if page.next.is_some() {

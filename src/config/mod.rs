@@ -124,6 +124,12 @@ pub struct SourceSettings {
     pub verifier: Arc<Verifier>,
     /// Its secrets, found or not.
     pub secrets: Vec<NamedSecret>,
+    /// What the preset asks for besides secrets.
+    pub params: BTreeMap<String, String>,
+    /// The checks that may decide; none is the preset's own choice.
+    pub allow: Option<Vec<String>>,
+    /// How far a signed time may be off; none is the preset's own.
+    pub tolerance: Option<Duration>,
     /// Answered 410.
     pub retired: bool,
     /// Types that no handler is to get.

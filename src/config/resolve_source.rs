@@ -52,6 +52,9 @@ pub(super) fn resolve(
     }
     Ok(SourceSettings {
         verifier: Arc::new(verifier),
+        params: text.params.clone(),
+        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
+        tolerance: text.tolerance.map(|text| text.0),
         retired: text.retired,
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: body_limit(text, &preset)?,
@@ -228,6 +231,9 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
         preset: Arc::clone(preset),
         verifier: Arc::new(verifier),
         secrets: vec![secret],
+        params: BTreeMap::new(),
+        allow: None,
+        tolerance: None,
         retired: false,
         ignore: Vec::new(),
         replay_guard: true,

@@ -120,13 +120,7 @@ impl Receiver {
     /// # Errors
     /// The answer, where it ends here.
     pub async fn enter(&self, head: Head<'_>) -> Result<Entry, Answer> {
-        let source = self.by_name.get(head.source).ok_or(Answer::Problem(Problem::UnknownSource))?;
-        if source.settings.retired {
-            return Err(Answer::Problem(Problem::Retired));
-        }
-        if !source.settings.methods.iter().any(|method| method == head.method) {
-            return Err(Answer::Allow(source.settings.methods.clone()));
-        }
+        let source = self.source(head)?;
         let entry = self.open(source);
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
@@ -140,6 +134,18 @@ impl Receiver {
             return Err(self.turn_away(&entry, problem));
         }
         Ok(entry)
+    }
+
+    /// Steps 1 and 2.
+    fn source(&self, head: Head<'_>) -> Result<&Arc<Source>, Answer> {
+        let (problem, answer) = match self.by_name.get(head.source) {
+            None => (Problem::UnknownSource, Answer::Problem(Problem::UnknownSource)),
+            Some(source) if source.settings.retired => (Problem::Retired, Answer::Problem(Problem::Retired)),
+            Some(source) if source.settings.methods.iter().any(|method| method == head.method) => return Ok(source),
+            Some(source) => (Problem::MethodNotAllowed, Answer::Allow(source.settings.methods.clone())),
+        };
+        self.scribe.stray(head, problem);
+        Err(answer)
     }
 
     /// Ends a request whose body could not be read.
@@ -300,7 +306,13 @@ impl Receiver {
         }
     }
 
-    /// How long a body may still take.
+    /// When a body must be there: a provider that has given up hears no answer.
+    #[must_use]
+    pub fn body_due(&self, entry: &Entry, deadline: Duration) -> Duration {
+        entry.started + deadline.min(entry.source.settings.answer_deadline)
+    }
+
+    /// The clocks.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::notice::{DeliveryNotice, Notice, Tell};
-use super::receive::Entry;
+use super::notice::{DeliveryNotice, Notice, StrayNotice, Tell};
+use super::receive::{Entry, Head};
 use super::route::Unwanted;
+use super::source::LogRate;
 use super::{Answer, Problem};
 use crate::clock::Clock;
 use crate::ledger::{Found, Journal, Note};
@@ -17,7 +18,13 @@ pub(super) struct Scribe {
     clock: Arc<dyn Clock>,
     tell: Tell,
     unwanted: Unwanted,
+    strays: LogRate,
 }
+
+/// Strangers can cause these at will.
+const STRAYS_PER_SECOND: u32 = 10;
+/// Most characters of a stranger's path that are told.
+const STRAY_CHARS_MAX: usize = 64;
 
 /// What is still needed of an admitted delivery once the claim has taken it.
 pub(super) struct Seen {
@@ -48,7 +55,7 @@ impl Seen {
 
 impl Scribe {
     pub(super) fn new(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, tell: Tell) -> Self {
-        Self { journal, clock, tell, unwanted: Unwanted::default() }
+        Self { journal, clock, tell, unwanted: Unwanted::default(), strays: LogRate::new(STRAYS_PER_SECOND) }
     }
 
     /// The event is ours, and this delivery made it.
@@ -90,6 +97,15 @@ impl Scribe {
         Answer::Problem(Problem::Conflict)
     }
 
+    /// It reached no source that takes it. Not a delivery, so there is no row; but a wrong URL is the commonest mistake.
+    pub(super) fn stray(&self, head: Head<'_>, problem: Problem) {
+        if self.strays.pass(self.clock.monotonic()) {
+            let cut = |text: &str| text.chars().take(STRAY_CHARS_MAX).collect();
+            let notice = StrayNotice { at: self.clock.wall(), method: cut(head.method), source: cut(head.source), problem };
+            (self.tell)(&Notice::Stray(notice));
+        }
+    }
+
     /// It was not taken. Strangers can cause these at will, so the log takes few a second; for want of room or store, none.
     pub(super) fn turn_away(&self, entry: &Entry, problem: Problem, reason: &'static str) -> Answer {
         let note = Note { reason: Some(reason), ..self.note(entry, None, Verdict::Rejected, problem.status()) };
@@ -126,10 +142,12 @@ impl Scribe {
         let judged = problem.is_none_or(|problem| problem.is_logged() || problem == Problem::Conflict);
         let notice = DeliveryNotice {
             at: note.received_at,
+            id: note.delivery_id,
             source: note.source.clone(),
             event: seen.map(|seen| (seen.event_id.clone(), Arc::clone(&seen.event_type))),
             verdict: judged.then_some(note.verdict),
             first: note.event.as_ref().map(|(key, _)| *key).filter(|key| *key != note.delivery_id),
+            body_differs: note.body_differs,
             status: note.status,
             problem,
             reason: note.reason,

@@ -17,8 +17,8 @@ use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let read = [
-        web::resource("/healthz").get(healthz),
-        web::resource("/readyz").get(readyz),
+        web::resource("/healthz").get(healthz).route(web::head().to(healthz)),
+        web::resource("/readyz").get(readyz).route(web::head().to(readyz)),
         web::resource("/api/v1/deliveries").get(deliveries),
         web::resource("/api/v1/deliveries/{id}").get(delivery),
         web::resource("/api/v1/events").get(events),
@@ -35,6 +35,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.app_data(web::PathConfig::default().error_handler(no_key));
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
 /// What a query string asks, or the reason why it cannot be understood.
 fn asked<T: DeserializeOwned, U>(
     request: &HttpRequest,
