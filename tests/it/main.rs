@@ -7,6 +7,7 @@ mod helpers;
 
 mod admin;
 mod cli;
+mod config;
 mod duplicates;
 mod outbox;
 mod receive;
