@@ -24,9 +24,6 @@ const CONCURRENCY: usize = 8;
 const CONCURRENCY_MAX: usize = 1024;
 /// The file beside the database that holds the key of our signature.
 const SIGNING_KEY: &str = "signing-key";
-/// Headers that are the gateway's own.
-const OURS: &[&str] = &["idempotency-key", "content-length", "transfer-encoding", "connection", "host"];
-
 /// Delays between attempts unless said otherwise: 15 attempts over about three days.
 pub(super) fn default_retry() -> Vec<Duration> {
     const MINUTE: u64 = 60;
@@ -189,7 +186,7 @@ fn header(
     context: &HandlerContext<'_>,
 ) -> Result<(String, Secret), ConfigError> {
     let lower = legal_name(name)?;
-    if OURS.contains(&lower.as_str()) || lower.starts_with("hookgate-") {
+    if lower == "idempotency-key" || lower.starts_with("hookgate-") || Headers::is_of_connection(&lower) {
         return Err(ConfigError::at(name.span(), format!("`{}` is set by the gateway", name.get_ref())));
     }
     let secret = match value.get_ref() {
@@ -213,6 +210,12 @@ fn forwarded(name: &Spanned<String>) -> Result<String, ConfigError> {
     let lower = legal_name(name)?;
     if matches!(lower.as_str(), "authorization" | "cookie") {
         return Err(ConfigError::at(name.span(), format!("`{}` is never stored or forwarded", name.get_ref())));
+    }
+    if Headers::is_of_connection(&lower) {
+        return Err(ConfigError::at(
+            name.span(),
+            format!("`{}` is of the sender's connection and is never forwarded", name.get_ref()),
+        ));
     }
     Ok(lower)
 }

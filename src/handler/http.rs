@@ -118,12 +118,13 @@ impl HttpHandler {
         map
     }
 
-    /// The kept headers that this handler is to get. What a sender says under our own names never reaches it.
+    /// The kept headers that this handler is to get. What a sender says under our own names never reaches it, nor what spoke of the
+    /// sender's connection.
     fn forwarded(&self, kept: &Headers, map: &mut HeaderMap) {
         for (name, value) in kept.iter() {
             let ours = name.starts_with("hookgate-") || name == "idempotency-key";
             let wanted = self.forward_headers.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name));
-            if ours || !wanted {
+            if ours || !wanted || Headers::is_of_connection(name) {
                 continue;
             }
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {

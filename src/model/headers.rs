@@ -57,6 +57,25 @@ impl Headers {
         self.0.len()
     }
 
+    /// Whether a field of this name (in lower case) speaks of one connection and its framing. Handed on, it would tell the next
+    /// peer of a message that it does not get.
+    #[must_use]
+    pub fn is_of_connection(name: &str) -> bool {
+        matches!(
+            name,
+            "connection"
+                | "content-length"
+                | "expect"
+                | "host"
+                | "keep-alive"
+                | "proxy-connection"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+        )
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

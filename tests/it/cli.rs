@@ -16,12 +16,15 @@ fn send(serving: &Serving, request: &[u8]) -> Answer {
     runtime().block_on(http::exchange(serving.listen, request))
 }
 
-/// A Stripe delivery, signed for the machine's own time.
+/// The machine's own time, which the binary goes by.
+fn now_s() -> i64 {
+    hookgate::clock::Clock::wall(&hookgate::clock::SystemClock::new()).unix_s()
+}
+
+/// A Stripe delivery of now.
 fn stripe(id: &str) -> Vec<u8> {
     let body = stripe_body(id, "invoice.paid");
-    let output = std::process::Command::new("date").arg("+%s").output().expect("a date");
-    let now_s = String::from_utf8(output.stdout).expect("digits").trim().parse().expect("digits");
-    http::request("POST", "/hooks/stripe", &sender::stripe(STRIPE, now_s, &body), &body)
+    http::request("POST", "/hooks/stripe", &sender::stripe(STRIPE, now_s(), &body), &body)
 }
 
 fn github(id: &str, body: &[u8]) -> Vec<u8> {
@@ -30,6 +33,17 @@ fn github(id: &str, body: &[u8]) -> Vec<u8> {
 
 fn target(script: Vec<Reply>) -> Target {
     runtime().block_on(Target::start(script))
+}
+
+/// A gateway whose log says when a handler's answer has been recorded.
+fn serve_with_log(cli: &Cli) -> Serving {
+    cli.serve(&["--log-format", "json"])
+}
+
+/// Waits until so many answers of handlers have been recorded.
+fn recorded(serving: &Serving, calls: usize) {
+    let called = |lines: &[String]| lines.iter().filter(|line| line.contains("handler called")).count();
+    serving.process.stderr.wait_for(|lines| called(lines) >= calls).expect("it runs");
 }
 
 #[test]
@@ -283,9 +297,7 @@ fn no_secret_is_in_any_output_log_or_file_of_the_store() {
         let serving = cli.serve(&["--log-format", format, "-vv"]);
         send(&serving, &stripe("evt_1"));
         send(&serving, &stripe("evt_1"));
-        let mut bad = Fields::new();
-        bad.push(("Stripe-Signature".to_owned(), "t=1,v1=canary".to_owned()));
-        bad.push(("Authorization".to_owned(), "canary".to_owned()));
+        let bad = sender::fields(&[("Stripe-Signature", "t=1,v1=canary"), ("Authorization", "canary")]);
         send(&serving, &http::request("POST", "/hooks/stripe", &bad, b"canary"));
         send(&serving, &http::request("POST", "/hooks/nobody?token=canary", &bad, b"canary"));
         runtime().block_on(target.call());
@@ -331,13 +343,12 @@ fn proxy_variables_are_not_heeded() {
 #[test]
 fn the_log_is_the_same_while_the_gateway_runs_and_after() {
     let cli = Cli::new();
-    let serving = cli.serve(&[]);
+    let serving = serve_with_log(&cli);
     send(&serving, &stripe("evt_1"));
     send(&serving, &stripe("evt_1"));
     send(&serving, &github("one", b"{}"));
     send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
-    serving.process.stdout.line("printer  stripe/evt_1");
-    serving.process.stdout.line("printer  github/one");
+    recorded(&serving, 2);
     let commands: [&[&str]; 5] = [
         &["log", "--json"],
         &["log"],
@@ -358,13 +369,11 @@ fn the_log_is_the_same_while_the_gateway_runs_and_after() {
 #[test]
 fn log_show_finds_an_event_by_each_of_its_names() {
     let cli = Cli::new();
-    let serving = cli.serve(&[]);
+    let serving = serve_with_log(&cli);
     send(&serving, &stripe("evt_1"));
     send(&serving, &github("same", b"{}"));
     send(&serving, &stripe("same"));
-    for word in ["printer  stripe/evt_1", "printer  github/same", "printer  stripe/same"] {
-        serving.process.stdout.line(word);
-    }
+    recorded(&serving, 3);
     let find = |names: &[&str]| -> Vec<Value> {
         names.iter().map(|name| cli.run(&["log", "show", name, "--json"]).expect(0).json().remove(0)).collect()
     };
@@ -387,10 +396,10 @@ fn log_show_finds_an_event_by_each_of_its_names() {
 #[test]
 fn log_show_tells_the_story_and_gives_the_exact_body() {
     let cli = Cli::new();
-    let serving = cli.serve(&[]);
+    let serving = serve_with_log(&cli);
     let body: Vec<u8> = (0..=255).collect();
     send(&serving, &github("one", &body));
-    serving.process.stdout.line("printer  github/one");
+    recorded(&serving, 1);
     let told = cli.run(&["log", "show", "github/one"]).expect(0).stdout;
     for words in ["github/one", "push", "done", "256 B", "handler printer", "answered", "[200]", "first"] {
         assert!(told.contains(words), "`{words}` is not in:\n{told}");
@@ -512,4 +521,28 @@ fn after_a_crash_commands_open_the_database_and_the_next_start_serves() {
     let serving = cli.serve(&[]);
     assert_eq!(send(&serving, &request).header("idempotent-replayed"), Some("true"));
     serving.stop().expect(0);
+}
+
+#[test]
+fn text_of_a_sender_forges_no_line_and_moves_no_cursor() {
+    let evil = "a\nforged\r\u{1b}[2Jb\u{202e}c\u{0}d\u{85}e\u{2028}f\t";
+    let cli = Cli::new();
+    for format in ["pretty", "json"] {
+        let serving = cli.serve(&["--log-format", format]);
+        let body = json!({ "id": format!("evt_{format}"), "type": evil }).to_string();
+        let request = http::request("POST", "/hooks/stripe", &sender::stripe(STRIPE, now_s(), body.as_bytes()), body.as_bytes());
+        assert_eq!(send(&serving, &request).status, 200);
+        let long = json!({ "id": format!("{format}{evil}"), "type": "x" }).to_string();
+        let request = http::request("POST", "/hooks/stripe", &sender::stripe(STRIPE, now_s(), long.as_bytes()), long.as_bytes());
+        assert_eq!(send(&serving, &request).status, 200);
+        cli.run(&["redrive", &format!("stripe/evt_{format}")]).expect(0);
+        let shown = [&["log"][..], &["log", "show", &format!("stripe/evt_{format}")], &["log", "--limit", "1"]]
+            .map(|args| cli.run(args).expect(0));
+        let told = serving.stop().expect(0);
+        for text in shown.iter().map(|output| &output.stdout).chain([&told.stdout, &told.stderr]) {
+            assert!(!text.lines().any(|line| line.trim_start().starts_with("forged")), "{text}");
+            let odd = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{2028}');
+            assert!(!text.chars().any(odd), "{text:?}");
+        }
+    }
 }

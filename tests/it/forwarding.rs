@@ -180,6 +180,47 @@ async fn hop_by_hop_fields_end_here() {
 }
 
 #[tokio::test]
+async fn no_field_of_the_connection_reaches_a_handler_though_the_preset_names_it() {
+    const OWN: &str = r#"
+[[providers.own.check]]
+kind = "hmac"
+algorithm = "sha256"
+signature = { from = "header:X-Sig", encoding = "hex" }
+message = "{header:Host}.{body}"
+
+[providers.own.event]
+id = ["{header:X-Id}", "{header:Transfer-Encoding}"]
+type = ["{header:TE}.{header:Keep-Alive}.{header:Upgrade}.{header:Trailer}.{header:Connection}"]
+
+[sources.own]
+provider = "own"
+secrets = [{ literal = "0123456789abcdef" }]
+"#;
+    let target = Target::start([]).await;
+    let gateway = Gateway::start(&format!("{OWN}{}", handler("all", &target.url(), ""))).await;
+    let body = b"{\"n\":1}";
+    let signature = sender::tag(ring::hmac::HMAC_SHA256, b"0123456789abcdef", &[b"sender.example.", body]);
+    let signed = fields(&[
+        ("Host", "sender.example"),
+        ("X-Sig", &sender::hex_text(&signature)),
+        ("TE", "trailers"),
+        ("Keep-Alive", "a"),
+        ("Upgrade", "b"),
+        ("Trailer", "c"),
+        ("Connection", "close"),
+    ]);
+    let answer = gateway.send(&http::chunked("POST", "/hooks/own", &signed, body, 3)).await;
+    assert_eq!((answer.status, answer.header("hookgate-event-id")), (200, Some("own/chunked")), "{}", answer.text());
+    let call = target.call().await;
+    assert_eq!(call.get("hookgate-event-type"), "trailers.a.b.c.close", "they were read");
+    assert_eq!((call.body.as_slice(), call.get("content-length")), (&body[..], "7"));
+    assert_eq!(call.get("host"), target.address.to_string());
+    for name in ["transfer-encoding", "keep-alive", "te", "trailer", "upgrade", "connection"] {
+        assert_eq!(call.header(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_handlers_own_headers_are_sent_with_every_call() {
     let target = Target::start([Reply::status(500)]).await;
     let own = "headers = { Authorization = { literal = \"Bearer of-the-handler\" }, X-Team = \"billing\", Content-Type = \"text/x-own\" }";

@@ -11,11 +11,14 @@ mod helpers;
 
 mod admin;
 mod cli;
+mod config;
 mod duplicates;
 mod forwarding;
+mod layers;
 mod ledger;
 mod outbox;
 mod receive;
 mod redrive;
 mod refusals;
+mod replay;
 mod verify;

@@ -177,11 +177,11 @@ async fn a_redrive_that_cannot_be_done_says_why_and_does_nothing() {
     ];
     for (key, how, status, code) in cases {
         let answer = gateway.ask("POST", &format!("/api/v1/events/{key}/redrive"), &Fields::new(), how.as_bytes()).await;
-        assert_eq!((answer.status, crate::helpers::gateway::problem(&answer).as_str()), (status, code), "{how}");
+        assert_eq!((answer.status, problem(&answer).as_str()), (status, code), "{how}");
     }
     gateway.beside().execute("DELETE FROM payload", []).expect("the table is there");
     let answer = gateway.ask("POST", &format!("/api/v1/events/{key}/redrive"), &Fields::new(), b"{}").await;
-    assert_eq!((answer.status, crate::helpers::gateway::problem(&answer).as_str()), (409, "body-purged"));
+    assert_eq!((answer.status, problem(&answer).as_str()), (409, "body-purged"));
     assert_eq!(states(&gateway).await, pairs(&[("billing", "dead")]));
     assert_eq!(target.count(), 1);
 }
