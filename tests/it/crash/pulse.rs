@@ -17,7 +17,8 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) const ALL: [Self; 3] = [Self::Sent, Self::Answered, Self::Called];
+    /// As often as each is worth a kill.
+    pub(super) const ALL: [Self; 4] = [Self::Sent, Self::Answered, Self::Answered, Self::Called];
 }
 
 /// What the gateway is doing.
