@@ -1,7 +1,8 @@
 //! The gateway against a bare endpoint that only checks the HMAC: requests a second, CPU, latency, and the ratios of one to the
 //! other, which are what can be compared between machines.
 //!
-//! `cargo bench` measures, `cargo bench -- --quick` takes a short look. The release binary runs as a process of its own on a fresh
+//! `cargo bench` measures, `cargo bench -- --quick` takes a short look, and a word (`cargo bench -- forwarding`) picks the
+//! configurations whose title has it, for a profiler to look at. The release binary runs as a process of its own on a fresh
 //! database; configurations alternate, so that what else the machine does hits all of them alike. No time is asserted.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measured")]
@@ -59,13 +60,15 @@ fn main() {
         _ => {}
     }
     let quick = args.iter().any(|arg| arg == "--quick");
+    let word = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
+    let picked: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.title().contains(word)).collect();
     let (rounds, sends) = if quick { (2, 4_000) } else { (5, 20_000) };
-    eprintln!("{rounds} rounds of {sends} deliveries for each of {} configurations", Kind::ALL.len());
+    eprintln!("{rounds} rounds of {sends} deliveries for each of {} configurations", picked.len());
     let random = Deliveries::make(Ids::Random, WARM_UP, sends);
     let time_based = Deliveries::make(Ids::TimeBased, WARM_UP, sends);
     let mut table = Table::begin(rounds, &random);
     for round in 1..=rounds {
-        for kind in Kind::ALL {
+        for &kind in &picked {
             let deliveries = if kind == Kind::Claimed(Ids::TimeBased) { &time_based } else { &random };
             let row = measure(kind, deliveries);
             eprintln!("round {round}: {:<26} {:>7.0} req/s", kind.title(), row.per_second());

@@ -67,7 +67,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((_, bare)) = self.configurations.first() else { return Ok(()) };
+        let Some((_, first)) = self.configurations.first() else { return Ok(()) };
         writeln!(f, "{}", self.head)?;
         writeln!(f, "{}, load average {} before, {} after\n", machine(), self.load_before, load_average())?;
         writeln!(
@@ -87,12 +87,15 @@ impl fmt::Display for Table {
                 of(&|row| row.quantile_ms(0.99), 1),
             )?;
         }
-        writeln!(f, "\nratios to bare in the same round {:<16} CPU", "req/s")?;
-        for (title, rows) in &self.configurations[1..] {
-            let pairs = || rows.iter().zip(bare);
-            let speed = range(pairs().map(|(row, bare)| row.per_second() / bare.per_second()), 2);
-            let cpu = range(pairs().map(|(row, bare)| row.cpu_us() / bare.cpu_us()), 2);
-            writeln!(f, "{title:<32} {speed:<16} {cpu}")?;
+        let others = &self.configurations[1..];
+        if !others.is_empty() {
+            writeln!(f, "\nratios to the first in the same round  {:<18} CPU", "req/s")?;
+        }
+        for (title, rows) in others {
+            let pairs = || rows.iter().zip(first);
+            let speed = range(pairs().map(|(row, first)| row.per_second() / first.per_second()), 2);
+            let cpu = range(pairs().map(|(row, first)| row.cpu_us() / first.cpu_us()), 2);
+            writeln!(f, "{title:<38} {speed:<18} {cpu}")?;
         }
         for (title, rows) in &self.configurations {
             let handled = range(rows.iter().filter_map(|row| row.handled_per_second), 0);
