@@ -2,7 +2,7 @@
 //! other, which are what can be compared between machines.
 //!
 //! `cargo bench` measures, `cargo bench -- --quick` takes a short look, and a word (`cargo bench -- forwarding`) picks the
-//! configurations whose title has it, for a profiler to look at. The release binary runs as a process of its own on a fresh
+//! configurations whose title has it, for a profiler to look at; `--rounds=N` asks for more or fewer. The release binary runs as a process of its own on a fresh
 //! database; configurations alternate, so that what else the machine does hits all of them alike. No time is asserted.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints what it measured")]
@@ -17,7 +17,6 @@ mod table;
 use std::time::{Duration, Instant};
 
 use deliveries::{Deliveries, Ids};
-use load::Measured;
 use process::{Gateway, Helper};
 use table::{Row, Table};
 
@@ -63,6 +62,7 @@ fn main() {
     let word = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
     let picked: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| kind.title().contains(word)).collect();
     let (rounds, sends) = if quick { (2, 4_000) } else { (5, 20_000) };
+    let rounds = args.iter().find_map(|arg| arg.strip_prefix("--rounds=")?.parse().ok()).unwrap_or(rounds);
     eprintln!("{rounds} rounds of {sends} deliveries for each of {} configurations", picked.len());
     let random = Deliveries::make(Ids::Random, WARM_UP, sends);
     let time_based = Deliveries::make(Ids::TimeBased, WARM_UP, sends);
@@ -86,16 +86,14 @@ fn measure(kind: Kind, deliveries: &Deliveries) -> Row {
             assert_eq!(warm.refused, 0, "the bare endpoint refuses");
             let before = server.cpu();
             let measured = load::run(server.address(), &deliveries.measured);
-            row(measured, server.cpu().saturating_sub(before), None, None)
+            Row::of(measured, server.cpu().saturating_sub(before))
         }
         Kind::Claimed(_) => {
             let server = Gateway::start(None);
             load::run(server.address(), &deliveries.warm_up);
-            let (before, commits) = (server.cpu(), server.commits());
+            let before = server.account();
             let measured = load::run(server.address(), &deliveries.measured);
-            let cpu = server.cpu().saturating_sub(before);
-            let commits = server.commits().zip(commits).map(|(after, before)| after.wrapping_sub(before));
-            row(measured, cpu, commits.map(|commits| deliveries.distinct as f64 / f64::from(commits)), None)
+            Row::of_account(measured, &server.account().since(&before), deliveries.distinct)
         }
         Kind::Forwarded => forwarded(deliveries),
     }
@@ -107,18 +105,9 @@ fn forwarded(deliveries: &Deliveries) -> Row {
     let server = Gateway::start(Some(&format!("http://{}/hooks", sink.address())));
     load::run(server.address(), &deliveries.warm_up);
     sink.wait_for(deliveries.warm_distinct, DRAIN);
-    let (before, commits) = (server.cpu(), server.commits());
-    let began = Instant::now();
+    let (before, began) = (server.account(), Instant::now());
     let measured = load::run(server.address(), &deliveries.measured);
     sink.wait_for(deliveries.warm_distinct + deliveries.distinct, DRAIN);
-    let took = began.elapsed();
-    let cpu = server.cpu().saturating_sub(before);
-    let commits = server.commits().zip(commits).map(|(after, before)| after.wrapping_sub(before));
-    let per_commit = commits.map(|commits| deliveries.distinct as f64 / f64::from(commits));
-    row(measured, cpu, per_commit, Some(deliveries.distinct as f64 / took.as_secs_f64()))
-}
-
-fn row(measured: Measured, cpu: Duration, per_commit: Option<f64>, handled_per_second: Option<f64>) -> Row {
-    assert_eq!(measured.refused, 0, "deliveries were refused");
-    Row { measured, cpu, per_commit, handled_per_second }
+    let handled_per_second = Some(deliveries.distinct as f64 / began.elapsed().as_secs_f64());
+    Row { handled_per_second, ..Row::of_account(measured, &server.account().since(&before), deliveries.distinct) }
 }

@@ -61,6 +61,26 @@ impl Drop for Process {
     }
 }
 
+/// What a gateway has used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    pub(crate) cpu: Duration,
+    pub(crate) commits: Option<u32>,
+    /// Bytes for the disk.
+    pub(crate) written: Option<u64>,
+}
+
+impl Account {
+    /// What it has used in between.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            commits: self.commits.zip(before.commits).map(|(now, then)| now.wrapping_sub(then)),
+            written: self.written.zip(before.written).map(|(now, then)| now.saturating_sub(then)),
+        }
+    }
+}
+
 /// A server of this executable.
 pub(crate) struct Helper {
     process: Process,
@@ -138,12 +158,15 @@ impl Gateway {
         self.address
     }
 
-    pub(crate) fn cpu(&self) -> Duration {
-        self.process.cpu()
+    /// What it has used until now.
+    pub(crate) fn account(&self) -> Account {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.process.0.id())).unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
+        Account { cpu: self.process.cpu(), commits: self.commits(), written }
     }
 
-    /// Commits so far, from the wal-index, where it can be read. Locks belong to processes, so that reading it here is harmless.
-    pub(crate) fn commits(&self) -> Option<u32> {
+    /// From the wal-index, where it can be read. Locks belong to processes, so that reading it here is harmless.
+    fn commits(&self) -> Option<u32> {
         let index = fs::File::open(self.directory.path().join("hookgate.db-shm")).ok()?;
         let mut count = [0; 4];
         index.read_exact_at(&mut count, COMMITS_AT).ok()?;

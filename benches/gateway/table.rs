@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::CONNECTIONS;
 use crate::deliveries::Deliveries;
 use crate::load::Measured;
+use crate::process::Account;
 
 /// One run of one configuration.
 pub(crate) struct Row {
@@ -15,11 +16,29 @@ pub(crate) struct Row {
     pub(crate) cpu: Duration,
     /// New events in a commit.
     pub(crate) per_commit: Option<f64>,
+    /// KiB that went to the disk for each new event.
+    pub(crate) written_kib: Option<f64>,
     /// Events that the handler got in a second, the rest of the way included.
     pub(crate) handled_per_second: Option<f64>,
 }
 
 impl Row {
+    /// Of a server without a store.
+    pub(crate) fn of(measured: Measured, cpu: Duration) -> Self {
+        assert_eq!(measured.refused, 0, "deliveries were refused");
+        Self { measured, cpu, per_commit: None, written_kib: None, handled_per_second: None }
+    }
+
+    /// Of a gateway that took so many events.
+    pub(crate) fn of_account(measured: Measured, used: &Account, events: usize) -> Self {
+        let events = events as f64;
+        Self {
+            per_commit: used.commits.map(|commits| events / f64::from(commits)),
+            written_kib: used.written.map(|bytes| bytes as f64 / 1024.0 / events),
+            ..Self::of(measured, used.cpu)
+        }
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.sends() / self.measured.took.as_secs_f64()
     }
@@ -78,9 +97,10 @@ impl fmt::Display for Table {
         for (title, rows) in &self.configurations {
             let of = |value: &dyn Fn(&Row) -> f64, digits| range(rows.iter().map(value), digits);
             let per_commit = range(rows.iter().filter_map(|row| row.per_commit), 1);
+            let written = range(rows.iter().filter_map(|row| row.written_kib), 1);
             writeln!(
                 f,
-                "{title:<26} {:<22} {:<18} {:<16} {:<18} {per_commit}",
+                "{title:<26} {:<22} {:<18} {:<16} {:<18} {per_commit:<18} {written}",
                 of(&Row::per_second, 0),
                 of(&Row::cpu_us, 1),
                 of(&|row| row.quantile_ms(0.5), 2),
