@@ -53,13 +53,14 @@ mod tests {
     fn an_event_goes_to_each_handler_that_hears_its_source_and_wants_its_type() {
         let name = |text| HandlerName::parse(text).expect("a name");
         let source = |text| SourceName::parse(text).expect("a name");
+        let glob = |text| TypeGlob::parse(text).expect("a pattern");
         let routes = Routes::new(vec![
             Route { handler: name("all"), sources: None, events: vec![] },
-            Route { handler: name("billing"), sources: Some(vec![source("stripe")]), events: vec![TypeGlob::parse("invoice.*")] },
+            Route { handler: name("billing"), sources: Some(vec![source("stripe")]), events: vec![glob("invoice.*")] },
             Route {
                 handler: name("ci"),
                 sources: Some(vec![source("github")]),
-                events: vec![TypeGlob::parse("push"), TypeGlob::parse("pull_request")],
+                events: vec![glob("push"), glob("pull_request")],
             },
         ]);
         let matching =
