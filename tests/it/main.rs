@@ -12,6 +12,7 @@ mod helpers;
 mod admin;
 mod cli;
 mod config;
+mod crash;
 mod duplicates;
 mod forwarding;
 mod layers;
