@@ -11,7 +11,9 @@ use std::sync::PoisonError;
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 pub use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-pub use queue::{CLAIMS_PER_GROUP, Entry, GROUP_BYTES, Group, NOTES_HELD, NOTES_PER_GROUP, Place, Popped, Queue, Refused};
+pub use queue::{
+    CLAIMS_PER_GROUP, Entry, GROUP_BYTES, Group, NOTES_HELD, NOTES_PER_GROUP, NOTES_TOGETHER, Place, Popped, Queue, Refused,
+};
 pub use wakes::Wakes;
 
 /// Takes a lock also where its last holder panicked: each of our critical sections leaves its data whole at any point.
