@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Condvar, Mutex, OwnedSemaphorePermit, Semaphore, lock};
+use super::{Condvar, Mutex, OwnedSemaphorePermit, Semaphore, lock, now};
 
 /// Most entries with a place in one group.
 pub const CLAIMS_PER_GROUP: usize = 256;
 /// A group takes no further entry once its bodies have this many bytes.
 pub const GROUP_BYTES: usize = 4 << 20;
-/// So many notes go with the next group. Fewer wait for more: written together they share the pages that each would dirty.
+/// A group of fewer entries takes along whatever notes wait.
+pub const FEW_ENTRIES: usize = 8;
+/// So many notes go with any group. Fewer wait for more: written together they share the pages that each would dirty.
 pub const NOTES_TOGETHER: usize = 256;
 /// Most notes in one group.
 pub const NOTES_PER_GROUP: usize = 1024;
@@ -221,9 +223,10 @@ impl<T, N> Waiting<T, N> {
         self.noted_at.map_or(Duration::ZERO, |since| now().saturating_duration_since(since))
     }
 
-    /// Whether notes go with this group: they are many, or old, or all that there is.
+    /// Whether notes go with this group: it is small, so that they cost little more than it does and spare a commit of their own; or
+    /// they are many, or old.
     fn notes_are_due(&self, entries: usize) -> bool {
-        entries == 0 || self.closed || self.notes.len() >= NOTES_TOGETHER || self.notes_age() >= NOTES_HELD
+        entries < FEW_ENTRIES || self.closed || self.notes.len() >= NOTES_TOGETHER || self.notes_age() >= NOTES_HELD
     }
 
     fn take_group(&mut self) -> Group<T, N> {
@@ -241,11 +244,6 @@ impl<T, N> Waiting<T, N> {
         }
         Group { entries, notes: self.notes.drain(..notes).collect() }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "notes wait by the condition variable's own time, which no other clock moves")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]
@@ -302,23 +300,27 @@ mod tests {
     }
 
     #[test]
-    fn a_few_notes_let_other_work_go_first_and_go_alone_in_the_end() {
-        let queue = Numbers::new(10, 2);
+    fn notes_ride_with_a_small_group_or_alone_and_let_a_large_one_go_first() {
+        let queue = Numbers::new(FEW_ENTRIES, 2);
         assert!(queue.push_note('a'));
         assert!(queue.push_note('b'));
         assert!(!queue.push_note('c'), "the lane is bounded");
         claim(&queue, 1, 0).expect("a place");
-        assert_eq!(pop(&queue), (vec![1], vec![]));
-        assert_eq!(pop(&queue), (vec![], vec!['a', 'b']));
+        assert_eq!(pop(&queue), (vec![1], vec!['a', 'b']));
+        assert!(queue.push_note('d'));
+        let many = 0..u32::try_from(FEW_ENTRIES).expect("a small number");
+        many.clone().for_each(|item| claim(&queue, item, 0).expect("a place"));
+        assert_eq!(pop(&queue), (many.collect(), vec![]));
+        assert_eq!(pop(&queue), (vec![], vec!['d']));
     }
 
     #[test]
     fn many_notes_ride_with_other_work() {
         let queue = Numbers::new(10, NOTES_TOGETHER);
         (0..NOTES_TOGETHER).for_each(|_| assert!(queue.push_note('a')));
-        claim(&queue, 1, 0).expect("a place");
+        (0..8).for_each(|item| claim(&queue, item, 0).expect("a place"));
         let (claims, notes) = pop(&queue);
-        assert_eq!((claims, notes.len()), (vec![1], NOTES_TOGETHER));
+        assert_eq!((claims.len(), notes.len()), (8, NOTES_TOGETHER));
     }
 
     #[test]
