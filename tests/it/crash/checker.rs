@@ -131,6 +131,7 @@ pub(super) fn check(deliveries: &[Sent], calls: &[Call], told: &Told) -> Seen {
     check_answers(&mut verdict, &mut seen, deliveries, told);
     check_log(&mut verdict, told);
     check_calls(&mut verdict, &mut seen, calls, told);
+    check_origins(&mut verdict, deliveries, calls);
     check_stories(&mut verdict, &mut seen, calls, told);
     let (all, shown) = (verdict.0.len(), &verdict.0[..verdict.0.len().min(SHOWN_MAX)]);
     assert!(all == 0, "{all} violations, among them:\n{}\n{seen}", shown.join("\n"));
@@ -235,6 +236,19 @@ fn check_calls(verdict: &mut Verdict, seen: &mut Seen, calls: &[Call], told: &To
         }
     }
     verdict.demand(by_task.is_empty(), || format!("calls for nothing that was rightly sent: {:?}", by_task.keys()));
+}
+
+/// P6: nothing is handed on before it came.
+fn check_origins(verdict: &mut Verdict, deliveries: &[Sent], calls: &[Call]) {
+    let mut sent_first = HashMap::new();
+    for sent in deliveries {
+        let first = sent_first.entry(sent.event.name()).or_insert(sent.at);
+        *first = sent.at.min(*first);
+    }
+    for call in calls {
+        let came = sent_first.get(&call.event).is_some_and(|first| *first <= call.started);
+        verdict.demand(came, || format!("{} was handed on before it was sent", call.event));
+    }
 }
 
 /// P3: the gateway's own account of each event agrees with what the handlers saw.
