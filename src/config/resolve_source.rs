@@ -13,10 +13,8 @@ use crate::model::{SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
 
-/// Longest body unless said otherwise: 1 MiB.
+/// Longest body unless the provider states a cap: 1 MiB.
 const BODY_LIMIT: usize = 1 << 20;
-/// GitHub's stated cap.
-const GITHUB_BODY_LIMIT: usize = 25 << 20;
 /// Longest time to an answer unless said otherwise.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
@@ -74,7 +72,7 @@ pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
 }
 
 fn default_body_limit(preset: &Preset) -> usize {
-    if &**preset.name() == "github" { GITHUB_BODY_LIMIT } else { BODY_LIMIT }
+    preset.body_limit().unwrap_or(BODY_LIMIT)
 }
 
 fn body_limit(text: &SourceText, preset: &Preset) -> Result<usize, ConfigError> {

@@ -59,6 +59,7 @@ pub struct Preset {
     docs: Option<String>,
     mark: Option<Mark>,
     methods: Vec<Box<str>>,
+    body_limit: Option<usize>,
     params: BTreeMap<String, String>,
     checks: Vec<Check>,
     event: EventRule,
@@ -88,6 +89,12 @@ impl Preset {
     #[must_use]
     pub const fn mark(&self) -> Option<Mark> {
         self.mark
+    }
+
+    /// The provider's own cap on a body in bytes, where it states one.
+    #[must_use]
+    pub const fn body_limit(&self) -> Option<usize> {
+        self.body_limit
     }
 
     /// The methods that may carry events, in upper case.

@@ -21,6 +21,7 @@ pub struct ProviderText {
     pub docs: Option<String>,
     pub mark: Option<Spanned<String>>,
     pub methods: Option<Vec<Spanned<String>>>,
+    pub body_limit: Option<Spanned<u32>>,
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     #[serde(default)]

@@ -29,6 +29,7 @@ pub fn compile(name: &str, text: &ProviderText) -> Result<(Preset, Vec<PresetWar
         docs: text.docs.clone(),
         mark: text.mark.as_ref().map(compile_mark).transpose()?,
         methods: compile_methods(text)?,
+        body_limit: text.body_limit.as_ref().map(compile_body_limit).transpose()?,
         params: text.params.clone(),
         checks,
         event,
@@ -54,6 +55,13 @@ fn compile_methods(text: &ProviderText) -> Result<Vec<Box<str>>, PresetError> {
         if legal { Ok(method.as_ref().as_str().into()) } else { Err(error()) }
     };
     methods.iter().map(upper).collect()
+}
+
+fn compile_body_limit(bytes: &Spanned<u32>) -> Result<usize, PresetError> {
+    match usize::try_from(*bytes.as_ref()) {
+        Ok(limit) if limit > 0 => Ok(limit),
+        _ => Err(PresetError::at(bytes.span(), "`body_limit` is a number of bytes, more than 0")),
+    }
 }
 
 /// Refuses a field of the language that is not supported yet: never ignored, as what it demands would not be done.
