@@ -105,7 +105,16 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     })
 }
 
+/// Until Ctrl-C, which is listened for all the time: one that came while nobody did would be lost.
 async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => Ok(OK),
+        ended = go_on(access, clock, query, page, json) => ended,
+    }
+}
+
+async fn go_on(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
     let print = |delivery: &DeliveryReport| {
         if json {
             return print::json(delivery);
@@ -116,10 +125,7 @@ async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: 
     page.deliveries.iter().rev().try_for_each(print)?;
     let mut newest = page.deliveries.first().map(|delivery| delivery.delivery_id.0);
     loop {
-        tokio::select! {
-            () = clock.sleep_until(clock.monotonic() + FOLLOW_EVERY) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(OK),
-        }
+        clock.sleep_until(clock.monotonic() + FOLLOW_EVERY).await;
         // With nothing seen yet, everything is news.
         let after = newest.or(Some(uuid::Uuid::nil()));
         let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
