@@ -548,3 +548,33 @@ fn text_of_a_sender_forges_no_line_and_moves_no_cursor() {
         }
     }
 }
+
+#[test]
+fn a_follower_is_told_of_a_slow_delivery_that_others_overtook() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_0"));
+    let follower = cli.start(&["log", "--follow"]);
+    follower.stdout.line("evt_0");
+    let slow = stripe("evt_slow");
+    let (head, rest) = slow.split_at(slow.len() - 10);
+    runtime().block_on(async {
+        let mut connection = http::Connection::to(serving.listen).await;
+        connection.send(head).await;
+        // The gateway has taken the slow one's head once it has answered a later request of another connection.
+        for id in ["evt_1", "evt_2"] {
+            assert_eq!(http::exchange(serving.listen, &stripe(id)).await.status, 200);
+        }
+        follower.stdout.line("evt_2");
+        connection.send(rest).await;
+        assert_eq!(connection.answer().await.status, 200);
+    });
+    follower.stdout.line("evt_slow");
+    send(&serving, &stripe("evt_3"));
+    follower.stdout.line("evt_3");
+    let told = follower.end(Signal::INT).expect(0);
+    for id in ["evt_0", "evt_1", "evt_2", "evt_3", "evt_slow"] {
+        assert_eq!(told.stdout.matches(id).count(), 1, "each once: {}", told.stdout);
+    }
+    serving.stop().expect(0);
+}
