@@ -578,3 +578,83 @@ fn a_follower_is_told_of_a_slow_delivery_that_others_overtook() {
     }
     serving.stop().expect(0);
 }
+
+#[test]
+fn no_color_is_honoured_where_colour_would_be_on() {
+    let cli = Cli::new().env("CLICOLOR_FORCE", "1");
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    let commands: [&[&str]; 4] = [&["log"], &["log", "show", "stripe/evt_1"], &["check"], &["log", "--verdict", "frist"]];
+    let coloured = |cli: &Cli, args: &[&str]| {
+        let (_, stdout, stderr) = cli.bytes(args);
+        [stdout, stderr].concat().contains(&0x1b)
+    };
+    for args in commands {
+        assert!(coloured(&cli, args), "{args:?}: colour can be forced");
+    }
+    let cli = cli.env("NO_COLOR", "1");
+    for args in commands {
+        assert!(!coloured(&cli, args), "{args:?}");
+    }
+    let rows = cli.run(&["log", "--json"]).expect(0).json();
+    assert_eq!(rows.len(), 1);
+}
+
+#[test]
+fn several_events_are_redriven_at_once_and_an_unknown_one_stops_them_all() {
+    let target = target(vec![Reply::status(410), Reply::status(410)]);
+    let cli = Cli::with_config(&format!("{SOURCES}{}", handler("billing", &target.url(), "concurrency = 1")));
+    let serving = cli.serve(&[]);
+    for id in ["evt_1", "evt_2"] {
+        send(&serving, &stripe(id));
+        serving.process.stdout.line(&format!("dead (handler-refused); hookgate redrive stripe/{id}"));
+    }
+    cli.run(&["redrive", "stripe/evt_1", "stripe/evt_3", "stripe/evt_2"]).fails(1, &["no event `stripe/evt_3`"]);
+    let dead = cli.run(&["log", "--json", "--state", "dead"]).expect(0).json();
+    assert_eq!(dead.len(), 2, "nothing was redriven");
+    let told = cli.run(&["redrive", "stripe/evt_1", "evt_2", "--json"]).expect(0).json();
+    assert!(told.iter().all(|row| row["tasks"] == 1) && told.len() == 2, "{told:?}");
+    for id in ["evt_1", "evt_2"] {
+        serving.process.stdout.line(&format!("stripe/{id}  attempt 2  [200]"));
+    }
+    serving.stop().expect(0);
+    assert_eq!(target.count(), 4);
+}
+
+#[test]
+fn every_filter_of_log_is_that_of_the_admin_listener() {
+    let cli = Cli::new();
+    let serving = serve_with_log(&cli);
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &github("one", b"{}"));
+    send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
+    recorded(&serving, 2);
+    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    let cases: [(&[&str], usize); 13] = [
+        (&[], 4),
+        (&["--source", "github"], 2),
+        (&["--event-id", "evt_1"], 2),
+        (&["--type", "invoice.*"], 2),
+        (&["--type", "invoice"], 2),
+        (&["--verdict", "rejected"], 1),
+        (&["--state", "done"], 3),
+        (&["--state", "dead"], 0),
+        (&["--handler", "printer", "--verdict", "first"], 2),
+        (&["--since", "1h"], 4),
+        (&["--since", "2099-01-01T00:00:00Z"], 0),
+        (&["--limit", "3"], 3),
+        (&["--source", "stripe", "--verdict", "duplicate"], 1),
+    ];
+    let check = || {
+        for (filter, rows) in cases {
+            let told = cli.run(&[&["log", "--json"], filter].concat()).expect(0).json();
+            assert_eq!(told.len(), rows, "{filter:?}");
+        }
+        cli.run(&["log", "--since", "yesterday"]).fails(2, &["--since"]);
+        cli.run(&["log", "--source", "Not A Name"]).fails(2, &["source"]);
+    };
+    check();
+    serving.stop().expect(0);
+    check();
+}
