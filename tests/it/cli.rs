@@ -46,6 +46,11 @@ fn recorded(serving: &Serving, calls: usize) {
     serving.process.stderr.wait_for(|lines| called(lines) >= calls).expect("it runs");
 }
 
+/// The URL of nobody.
+fn target_that_is_gone() -> String {
+    target(Vec::new()).url()
+}
+
 #[test]
 fn serve_says_when_it_is_ready_and_takes_it_back_at_the_end() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -657,4 +662,25 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
     check();
     serving.stop().expect(0);
     check();
+}
+
+#[test]
+fn a_request_in_hand_at_the_end_is_still_taken_and_answered() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    let body = stripe_body("evt_1", "invoice.paid");
+    let mut signed = sender::stripe(STRIPE, now_s(), &body);
+    signed.push(("Expect".to_owned(), "100-continue".to_owned()));
+    let request = http::request("POST", "/hooks/stripe", &signed, &body);
+    let (head, body) = request.split_at(request.len() - body.len());
+    runtime().block_on(async {
+        let mut connection = http::Connection::to(serving.listen).await;
+        connection.send(head).await;
+        assert_eq!(connection.answer().await.status, 100, "the head has been read");
+        serving.process.signal(Signal::TERM);
+        connection.send(body).await;
+        assert_eq!(connection.answer().await.status, 200);
+    });
+    serving.stop().expect(0);
+    assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
 }

@@ -116,3 +116,18 @@ async fn any_of_several_secrets_proves_a_delivery_and_the_log_says_which() {
     let request = http::request("POST", "/hooks/github", &sender::github("another", "three", "push", b"{}"), b"{}");
     assert_eq!(gateway.send(&request).await.status, 401);
 }
+
+#[tokio::test]
+async fn freshness_goes_by_the_wall_clock_as_it_is_now() {
+    let gateway = Gateway::start(SOURCES).await;
+    let request = gateway.stripe(&stripe_body("evt_1", "invoice.paid"));
+    let then = hookgate::clock::Clock::wall(&*gateway.clock);
+    for (wall, status) in [
+        (then.plus(std::time::Duration::from_secs(301)), 401),
+        (then.minus(std::time::Duration::from_secs(301)), 401),
+        (then, 200),
+    ] {
+        gateway.clock.set_wall(wall);
+        assert_eq!(gateway.send(&request).await.status, status, "{wall}");
+    }
+}
