@@ -294,20 +294,26 @@ fn check_says_what_each_source_and_handler_will_do_and_shows_no_secret() {
 #[test]
 fn no_secret_is_in_any_output_log_or_file_of_the_store() {
     let target = target(vec![Reply::status(500), Reply::bytes("canary-of-the-handler")]);
-    let table =
-        handler("billing", &target.url(), "headers = { Authorization = { env = \"TOKEN\" } }\nsign_with = { env = \"KEY\" }");
+    let own = "headers = { Authorization = { env = \"TOKEN\" } }\nsign_with = { env = \"KEY\" }";
+    let tables = [
+        handler("billing", &format!("{}?token=canary", target.url()), own),
+        handler("gone", &format!("{}?token=canary", target_that_is_gone()), own),
+    ];
+    let table = tables.concat();
     let sources = SOURCES.replace("literal = \"whsec_canaryStripe0123456789\"", "env = \"STRIPE_WEBHOOK_SECRET\"");
     for format in ["pretty", "json"] {
         let cli = Cli::with_config(&format!("{sources}{table}")).env("TOKEN", "canary-token").env("KEY", "canary-key-0123456789");
         let serving = cli.serve(&["--log-format", format, "-vv"]);
         send(&serving, &stripe("evt_1"));
         send(&serving, &stripe("evt_1"));
-        let mut bad = Fields::new();
-        bad.push(("Stripe-Signature".to_owned(), "t=1,v1=canary".to_owned()));
-        bad.push(("Authorization".to_owned(), "canary".to_owned()));
+        let bad = sender::fields(&[("Stripe-Signature", "t=1,v1=canary"), ("Authorization", "canary")]);
         send(&serving, &http::request("POST", "/hooks/stripe", &bad, b"canary"));
         send(&serving, &http::request("POST", "/hooks/canary", &bad, b"canary"));
         runtime().block_on(target.call());
+        match format {
+            "json" => serving.process.stderr.line("not reached"),
+            _ => serving.process.stdout.line("not reached"),
+        };
         for command in
             [&["check"][..], &["log"], &["log", "--json"], &["log", "show", "stripe/evt_1"], &["log", "show", "evt_1", "--json"]]
         {

@@ -212,11 +212,6 @@ impl Lines {
         lines.iter().find(has).expect("it is there").clone()
     }
 
-    /// How many lines there are with this text.
-    pub(crate) fn count(&self, text: &str) -> usize {
-        self.0.0.lock().unwrap().lines.iter().filter(|line| line.contains(text)).count()
-    }
-
     /// Everything so far.
     pub(crate) fn text(&self) -> String {
         self.0.0.lock().unwrap().lines.join("\n")

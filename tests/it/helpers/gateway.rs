@@ -12,7 +12,7 @@ use hookgate::gateway::{AttemptNotice, DeliveryNotice, Notice};
 use hookgate::handler::{Call, Print};
 use hookgate::ledger::sqlite::{SqliteLedger, SqliteSettings};
 use hookgate::ledger::{DeliveryFilter, EventName, Journal, Ledger};
-use hookgate::model::{DeliveryId, EventState, HandlerName, TaskState, Timestamp};
+use hookgate::model::{EventState, HandlerName, TaskState, Timestamp};
 use hookgate::web;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -316,9 +316,4 @@ pub(crate) fn problem(answer: &Answer) -> String {
     assert_eq!(body["status"], json!(answer.status), "{body}");
     assert!(body["title"].is_string(), "{body}");
     body["type"].as_str().and_then(|urn| urn.strip_prefix("urn:hookgate:problem:")).unwrap_or_else(|| panic!("{body}")).to_owned()
-}
-
-/// A delivery's id, as listings have it.
-pub(crate) fn delivery_id(report: &Value) -> DeliveryId {
-    DeliveryId(report["delivery_id"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{report}")))
 }
