@@ -94,11 +94,15 @@ impl Gateway {
         &self.0.routes
     }
 
-    /// Ends in order, once the listeners have: no new call, calls in hand end or keep their lease, the store is closed.
-    pub async fn shutdown(&self, drain: Duration) {
+    /// Makes no new call, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
+    pub async fn stop_calling(&self, drain: Duration) {
         if tokio::time::timeout(drain, self.0.outbox.stop()).await.is_err() {
             tracing::warn!("handler calls are still in hand: they keep their lease and are called again after it");
         }
+    }
+
+    /// Writes what is still queued and closes the store. Nothing is taken afterwards.
+    pub async fn close(&self) {
         self.0.ledger.close().await;
     }
 }
@@ -134,7 +138,7 @@ fn worker(handler: &HandlerSettings, settings: &Settings, print: &Print) -> Resu
             url: http.url.clone(),
             headers: http.headers.clone(),
             forward_headers: http.forward_headers.clone(),
-            sign_with: http.sign_with.clone(),
+            sign_with: http.sign_with.clone().ok_or(InvalidKey::Absent)?,
             resign: http.resign.then(|| resign(settings)),
         })?),
     };

@@ -7,12 +7,22 @@ mod queue;
 mod wakes;
 
 use std::sync::PoisonError;
+use std::time::Instant;
 
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 pub use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-pub use queue::{CLAIMS_PER_GROUP, Entry, GROUP_BYTES, Group, NOTES_HELD, NOTES_PER_GROUP, Place, Popped, Queue, Refused};
+pub use queue::{
+    CLAIMS_PER_GROUP, Entry, FEW_ENTRIES, GROUP_BYTES, Group, NOTES_HELD, NOTES_PER_GROUP, NOTES_TOGETHER, Place, Popped, Queue,
+    Refused,
+};
 pub use wakes::Wakes;
+
+/// The time that a condition variable's own timeouts go by; no clock of ours moves those.
+#[expect(clippy::disallowed_methods, reason = "part of the seam, as the condition variable is")]
+fn now() -> Instant {
+    Instant::now()
+}
 
 /// Takes a lock also where its last holder panicked: each of our critical sections leaves its data whole at any point.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

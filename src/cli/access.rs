@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::gateway::{RedriveRequest, Route, Routes, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
-use crate::model::{DeliveryId, DeliveryPage, EventId, EventReport, REPORT_VERSION, SourceName};
+use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, REPORT_VERSION, SourceName};
 use crate::web::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
 
 /// Longest wait for an answer of the admin listener.
@@ -79,23 +79,23 @@ fn ledger_failure(error: &LedgerError) -> Failure {
     Failure::new(code, error.to_string())
 }
 
-/// An event as an operator names it: `SOURCE/EVENT_ID`, a delivery id, or a bare event id.
-pub(super) fn event_name(text: &str) -> Result<EventName, Failure> {
-    if let Ok(id) = text.parse() {
-        return Ok(EventName::Delivery(DeliveryId(id)));
-    }
+/// What an operator may mean: `SOURCE/EVENT_ID`, a delivery id, or a bare event id. A uuid can be either of the last two, as GitHub's
+/// ids are uuids; our own is looked for first.
+pub(super) fn event_names(text: &str) -> Result<Vec<EventName>, Failure> {
     let pair = text.split_once('/').and_then(|(source, id)| Some((SourceName::parse(source).ok()?, EventId::parse(id).ok()?)));
-    match (pair, EventId::parse(text)) {
-        (Some((source, id)), _) => Ok(EventName::Pair(source, id)),
-        (None, Ok(id)) => Ok(EventName::Bare(id)),
-        (None, Err(error)) => Err(Failure::new(
-            USAGE,
-            format!(
-                "`{}` names no event: {error}\nhelp: name it as `hookgate log` prints it, SOURCE/EVENT_ID",
-                text.escape_debug()
-            ),
-        )),
+    let mut names: Vec<EventName> = pair.map(|(source, id)| EventName::Pair(source, id)).into_iter().collect();
+    if names.is_empty() {
+        names.extend(text.parse().ok().map(|id| EventName::Delivery(DeliveryId(id))));
+        names.extend(EventId::parse(text).ok().map(EventName::Bare));
     }
+    if names.is_empty() {
+        let text = text.escape_debug();
+        return Err(Failure::new(
+            USAGE,
+            format!("`{text}` names no event\nhelp: name it as `hookgate log` prints it, SOURCE/EVENT_ID"),
+        ));
+    }
+    Ok(names)
 }
 
 impl Access {
@@ -110,8 +110,28 @@ impl Access {
         }
     }
 
+    /// The story of the event that an operator names so.
+    pub(super) async fn find_named(&self, text: &str) -> Result<Option<EventReport>, Failure> {
+        for name in event_names(text)? {
+            let found = self.find(&name).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A delivery of this id that became no event.
+    pub(super) async fn find_delivery(&self, text: &str) -> Result<Option<DeliveryReport>, Failure> {
+        let Ok(id) = text.parse::<uuid::Uuid>() else { return Ok(None) };
+        // The newest that is not newer than itself.
+        let before = Some(uuid::Uuid::from_u128(id.as_u128().saturating_add(1)));
+        let page = self.deliveries(DeliveryQuery { before, limit: Some(1), ..DeliveryQuery::default() }).await?;
+        Ok(page.deliveries.into_iter().find(|delivery| delivery.delivery_id.0 == id))
+    }
+
     /// An event's story.
-    pub(super) async fn find(&self, name: &EventName) -> Result<Option<EventReport>, Failure> {
+    async fn find(&self, name: &EventName) -> Result<Option<EventReport>, Failure> {
         #[derive(serde::Deserialize)]
         struct Events {
             events: Vec<EventReport>,
@@ -121,7 +141,11 @@ impl Access {
                 let found: Events = remote.get("events", &EventQuery::from(name)).await?;
                 Ok(found.events.into_iter().next())
             }
-            Self::Database(ledger, _) => ledger.find(name.clone()).await.map_err(|error| ledger_failure(&error)),
+            Self::Database(ledger, routes) => {
+                let mut found = ledger.find(name.clone()).await.map_err(|error| ledger_failure(&error))?;
+                found.iter_mut().for_each(|event| event.mark_unhandled(routes.handlers()));
+                Ok(found)
+            }
         }
     }
 

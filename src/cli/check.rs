@@ -30,7 +30,8 @@ fn say(settings: &Settings) {
         settings.database.display()
     ));
     for source in &settings.sources {
-        print::line(&format!("\n{}  POST /hooks/{}", print::paint(&source.name, print::BOLD), source.name));
+        let base = settings.public_url.as_deref().unwrap_or_default();
+        print::line(&format!("\n{}  POST {base}/hooks/{}", print::paint(&source.name, print::BOLD), source.name));
         print::line(&format!("    {}", sentence(source)));
         source.secrets.iter().for_each(|secret| print::line(&format!("    {}", secret_sentence(source, secret))));
     }
@@ -66,10 +67,19 @@ fn sentence(source: &SourceSettings) -> String {
     let retries = match rule.retries_for {
         None => "whether its sender retries is not known".to_owned(),
         Some(Duration::ZERO) => "its sender does not retry by itself".to_owned(),
-        Some(window) => format!("its sender retries for {}", humantime::format_duration(window)),
+        Some(window) => format!("its sender retries for {}", print::duration(window)),
     };
-    let limit = print::size(source.body_limit as u64);
-    format!("{}; answers {}; bodies up to {limit}; {retries}.", source.preset.sentence(None, None), source.ack.0)
+    let check = source.preset.sentence(source.allow.as_deref(), source.tolerance);
+    let (limit, deadline) = (print::size(source.body_limit as u64), print::duration(source.answer_deadline));
+    let ignored = match source.ignore.as_slice() {
+        [] => String::new(),
+        globs => format!("; no handler gets {}", listed(globs)),
+    };
+    format!("{check}; answers {} within {deadline}; bodies up to {limit}; {retries}{ignored}.", source.ack.0)
+}
+
+fn listed<T: ToString>(things: &[T]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn secret_sentence(source: &SourceSettings, secret: &crate::config::NamedSecret) -> String {
@@ -94,13 +104,9 @@ pub(super) fn handler_target(handler: &HandlerSettings) -> String {
 fn handler_sentence(handler: &HandlerSettings) -> String {
     let sources = match &handler.sources {
         None => "every source".to_owned(),
-        Some(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Some(names) => listed(names),
     };
-    let events = if handler.events.is_empty() {
-        "every event".to_owned()
-    } else {
-        handler.events.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
+    let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };
     let signed = match &handler.kind {
         HandlerKind::Printer => "",
         HandlerKind::Http(http) if http.resign => ", signed anew as the provider does",
@@ -109,7 +115,7 @@ fn handler_sentence(handler: &HandlerSettings) -> String {
     format!(
         "Gets {events} of {sources}, {} at a time, {} for each call, {} attempts{signed}.",
         handler.concurrency,
-        humantime::format_duration(handler.timeout),
+        print::duration(handler.timeout),
         handler.retry.len() + 1
     )
 }

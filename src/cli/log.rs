@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::access::{self, Access};
-use super::exit::{Failure, NO, OK, USAGE};
-use super::print::{self, DIM, GREEN, RED, YELLOW};
+use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
+use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
 use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, nearest};
@@ -26,10 +26,16 @@ const PAGE: usize = 1000;
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     let clock = SystemClock::new();
     let query = query(&args.filter, clock.wall())?;
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let access = access::open(&settings)?;
     if let Some(LogCommand::Show(show)) = args.command {
         return show_event(&access, &show).await;
+    }
+    if args.follow && !access.is_live() {
+        return Err(Failure::new(
+            UNREACHABLE,
+            "no gateway runs on this database, so nothing comes to follow\nhelp: start `hookgate serve`",
+        ));
     }
     let page = collect(&access, &query, args.filter.limit).await?;
     if args.follow {
@@ -44,9 +50,17 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
 }
 
 async fn show_event(access: &Access, args: &ShowArgs) -> Result<u8, Failure> {
-    let name = access::event_name(&args.id)?;
-    let Some(event) = access.find(&name).await? else {
-        return Err(Failure::new(NO, format!("no event `{}` in the ledger", args.id.escape_debug())));
+    let Some(event) = access.find_named(&args.id).await? else {
+        let Some(delivery) = access.find_delivery(&args.id).await? else {
+            return Err(Failure::new(NO, format!("no event `{}` in the ledger", args.id.escape_debug())));
+        };
+        // Refused, or a handshake: the row is all there is.
+        if args.json {
+            print::json(&delivery)?;
+        } else {
+            print::line(&one_line(&delivery));
+        }
+        return Ok(OK);
     };
     if args.body {
         print::bytes(&access.body(&event).await?);
@@ -167,7 +181,7 @@ fn show(page: &DeliveryPage, quiet: bool) {
             page.dropped
         ));
     }
-    if let Some(since) = page.log_since {
+    if let Some(since) = page.log_since.filter(|_| page.deliveries.iter().any(|delivery| delivery.duplicates > 0)) {
         print::aside(&print::paint(format!("duplicates are counted since {}", print::date(since)), DIM));
     }
     if page.next.is_some() {
@@ -175,24 +189,24 @@ fn show(page: &DeliveryPage, quiet: bool) {
     }
 }
 
-fn row(delivery: &DeliveryReport) -> Vec<String> {
+fn row(delivery: &DeliveryReport) -> Vec<Piece> {
     vec![
-        print::date(delivery.received_at),
+        plain(print::date(delivery.received_at)),
         verdict(delivery.verdict),
-        delivery.status.map_or_else(String::new, |status| status.to_string()),
-        event(delivery),
-        delivery.event_type.clone().unwrap_or_default(),
-        delivery.state.map_or_else(String::new, state),
-        count(delivery.duplicates),
-        count(delivery.attempts),
-        note(delivery),
+        plain(delivery.status.map_or_else(String::new, |status| status.to_string())),
+        plain(event(delivery)),
+        plain(delivery.event_type.clone().unwrap_or_default()),
+        delivery.state.map_or_else(|| plain(""), state),
+        plain(count(delivery.duplicates)),
+        plain(count(delivery.attempts)),
+        plain(note(delivery)),
     ]
 }
 
 fn one_line(delivery: &DeliveryReport) -> String {
     let row = row(delivery);
-    let words = row.iter().enumerate().filter(|(index, text)| !text.is_empty() && !matches!(index, 6 | 7));
-    words.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("  ")
+    let words = row.iter().enumerate().filter(|(index, (text, _))| !text.is_empty() && !matches!(index, 6 | 7));
+    words.map(|(_, (text, style))| print::paint(text, *style)).collect::<Vec<_>>().join("  ")
 }
 
 fn event(delivery: &DeliveryReport) -> String {
@@ -219,21 +233,21 @@ fn count(number: u64) -> String {
 }
 
 /// A verdict in its colour.
-pub(super) fn verdict(verdict: Verdict) -> String {
+pub(super) fn verdict(verdict: Verdict) -> Piece {
     let style = match verdict {
         Verdict::First | Verdict::Handshake => GREEN,
         Verdict::Duplicate => YELLOW,
         Verdict::Conflict | Verdict::Rejected => RED,
     };
-    print::paint(verdict, style)
+    (verdict.to_string(), style)
 }
 
 /// A state in its colour.
-pub(super) fn state(state: EventState) -> String {
+pub(super) fn state(state: EventState) -> Piece {
     let style = match state {
         EventState::Done => GREEN,
         EventState::Accepted => YELLOW,
         EventState::Dead => RED,
     };
-    print::paint(state, style)
+    (state.to_string(), style)
 }

@@ -1,6 +1,7 @@
 //! The command line: what was typed (the clap types here), and one file for each command. Only this room prints.
 
 mod access;
+mod announce;
 mod check;
 mod exit;
 mod log;
@@ -11,6 +12,7 @@ mod serve;
 mod setup;
 mod sign;
 mod story;
+mod voice;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -109,7 +111,7 @@ struct ReplayArgs {
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// Play everything so many times
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
     /// Deliveries at a time
     #[arg(long, default_value_t = 4, value_name = "N")]
@@ -250,8 +252,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(UNREACHABLE, format!("no threads to run on: {error}")))?;
     setup::install_crypto();
     let Cli { global, command } = cli;
-    setup::subscribe(&global);
-    runtime.block_on(async {
+    let _flushed = setup::subscribe(&global);
+    let format = global.log_format;
+    let done = runtime.block_on(async {
         match command {
             Command::Serve(args) => serve::run(&global, args).await,
             Command::Replay(args) => replay::run(&global, args).await,
@@ -259,6 +262,10 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             Command::Redrive(args) => redrive::run(&global, args).await,
             Command::Check(args) => check::run(&global, &args),
         }
+    });
+    done.inspect_err(|failure| match format {
+        LogFormat::Pretty => print::error(&failure.message),
+        LogFormat::Json => tracing::error!("{}", failure.message),
     })
 }
 
@@ -268,10 +275,7 @@ pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code.into(),
-        Err(failure) => {
-            print::error(&failure.message);
-            failure.code.into()
-        }
+        Err(failure) => failure.code.into(),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::io::{IsTerminal, Write};
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use anstyle::{AnsiColor, Effects, Style};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::exit::Failure;
-use crate::gateway::{AttemptNotice, DeliveryNotice};
+use crate::gateway::{AttemptNotice, DeliveryNotice, StrayNotice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
 use crate::model::{Outcome, Timestamp, Verdict};
@@ -81,26 +81,48 @@ pub(super) fn date(at: Timestamp) -> String {
 pub(super) fn millis(us: u64) -> String {
     match us {
         0..1_000 => format!("{us}us"),
-        1_000..10_000_000 => format!("{:.1}ms", us as f64 / 1e3),
+        1_000..1_000_000 => format!("{:.1}ms", us as f64 / 1e3),
         _ => format!("{:.1}s", us as f64 / 1e6),
     }
 }
 
+/// A duration that somebody set, as it would be written in the config.
+pub(super) fn duration(duration: std::time::Duration) -> String {
+    let text = humantime::format_duration(duration).to_string();
+    text.replace("days", "d").replace("day", "d").replace(' ', "")
+}
+
+/// A count and its noun.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A size as people read it.
 pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize::b(bytes).display().iec().to_string()
+    bytesize::ByteSize::b(bytes).display().iec().to_string().replace(".0 ", " ")
+}
+
+/// A piece of a table: text and its style.
+pub(super) type Piece = (String, Style);
+
+/// A piece without a style.
+pub(super) fn plain(text: impl Into<String>) -> Piece {
+    (text.into(), Style::new())
 }
 
 /// A table without borders: headed columns, two blanks apart.
-pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head.iter().map(|text| paint(text, DIM)));
-    rows.into_iter().for_each(|row| {
-        table.add_row(row);
+    if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
+        table.force_no_tty();
+    }
+    table.set_header(head.iter().map(|text| cell(&((*text).to_owned(), DIM))));
+    rows.iter().for_each(|row| {
+        table.add_row(row.iter().map(cell));
     });
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2)).set_constraint(ColumnConstraint::ContentWidth);
+        column.set_padding((0, 2));
         if right.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -108,8 +130,22 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> S
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// The table measures text, so its styles are not escape codes in the text but its own.
+fn cell((text, style): &Piece) -> Cell {
+    let mut cell = Cell::new(text);
+    if style.get_effects().contains(Effects::DIMMED) {
+        cell = cell.add_attribute(Attribute::Dim);
+    }
+    match *style {
+        GREEN => cell.fg(Color::Green),
+        YELLOW => cell.fg(Color::Yellow),
+        RED => cell.fg(Color::Red),
+        _ => cell,
+    }
+}
+
 /// A delivery that was answered, as `serve` prints it.
-pub(super) fn delivery(notice: &DeliveryNotice) {
+pub(super) fn delivery(notice: &DeliveryNotice) -> String {
     let time = paint(clock(notice.at), DIM);
     let what = match &notice.event {
         Some((id, event_type)) => format!("{}/{id}  {event_type}", notice.source),
@@ -119,10 +155,18 @@ pub(super) fn delivery(notice: &DeliveryNotice) {
     let status = status_words(notice.status);
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
     if is_terminal() {
-        line(&format!("{time}  {} {what}  {verdict}\n{time}  {} {status} {took}", paint("-->", DIM), paint("<--", DIM)));
+        let (there, back) = (paint("-->", DIM), paint("<--", DIM));
+        format!("{time}  {there} {what}  {verdict}\n{time}  {back} {status} {took}")
     } else {
-        line(&format!("{time}  {what}  {verdict}  {status} {took}"));
+        format!("{time}  {what}  {verdict}  {status} {took}")
     }
+}
+
+/// A request that reached no source.
+pub(super) fn stray(notice: &StrayNotice) -> String {
+    let time = paint(clock(notice.at), DIM);
+    let what = format!("{} /hooks/{}", notice.method.escape_debug(), notice.source.escape_debug());
+    format!("{time}  {what}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
 }
 
 fn verdict_words(notice: &DeliveryNotice) -> String {
@@ -159,7 +203,7 @@ fn status_words(status: u16) -> String {
 }
 
 /// A call of a handler that went otherwise than well, as `serve` prints it.
-pub(super) fn attempt(notice: &AttemptNotice) {
+pub(super) fn attempt(notice: &AttemptNotice) -> String {
     let time = paint(clock(notice.at), DIM);
     let how = match &notice.outcome {
         Outcome::Answered { status, .. } => status_words(*status),
@@ -167,32 +211,24 @@ pub(super) fn attempt(notice: &AttemptNotice) {
     };
     let then = match notice.settlement {
         Settlement::Done => paint("done", GREEN),
-        Settlement::RetryIn(delay) => paint(
-            format!("again in {}", humantime::format_duration(std::time::Duration::from_secs(delay.as_secs().max(1)))),
-            YELLOW,
-        ),
+        Settlement::RetryIn(delay) => {
+            paint(format!("again in {}", duration(std::time::Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
+        }
         Settlement::Dead(reason) => {
             format!("{} ({reason}); hookgate redrive {}/{}", paint("dead", RED), notice.source, notice.event_id)
         }
     };
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
     let arrow = if is_terminal() { paint("  => ", DIM) } else { "  ".to_owned() };
-    line(&format!(
+    format!(
         "{time}{arrow}{}  {}/{}  attempt {}  {how} {took}  {then}",
         notice.handler, notice.source, notice.event_id, notice.attempt
-    ));
+    )
 }
 
 /// An event, as the built-in printer shows it.
-pub(super) fn event(call: &Call) {
+pub(super) fn event(call: &Call) -> String {
     let arrow = if is_terminal() { paint("  => ", DIM) } else { "  ".to_owned() };
-    let size = size(call.body.len() as u64);
-    line(&format!(
-        "{}{arrow}{}  {}/{}  {}  {size}",
-        paint(clock(call.now), DIM),
-        call.handler,
-        call.source,
-        call.event_id,
-        call.event_type
-    ));
+    let (time, size) = (paint(clock(call.now), DIM), size(call.body.len() as u64));
+    format!("{time}{arrow}{}  {}/{}  {}  {size}", call.handler, call.source, call.event_id, call.event_type)
 }

@@ -16,12 +16,12 @@ pub(super) async fn run(global: &Global, args: RedriveArgs) -> Result<u8, Failur
         to_handler: args.to_handler.as_deref().map(handler).transpose()?,
         force: args.force,
     };
-    let names = args.ids.iter().map(|id| access::event_name(id)).collect::<Result<Vec<_>, _>>()?;
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    args.ids.iter().try_for_each(|id| access::event_names(id).map(drop))?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let access = access::open(&settings)?;
     let mut events = Vec::new();
-    for (name, id) in names.iter().zip(&args.ids) {
-        let found = access.find(name).await?;
+    for id in &args.ids {
+        let found = access.find_named(id).await?;
         events.push(found.ok_or_else(|| Failure::new(NO, format!("no event `{}` in the ledger", id.escape_debug())))?);
     }
     if !args.yes && !confirmed(events.len())? {
@@ -57,10 +57,10 @@ async fn redrive(access: &Access, event: &EventReport, body: &RedriveBody, json:
 
 /// Asks on a terminal; a script is taken at its word for the events it named.
 fn confirmed(count: usize) -> Result<bool, Failure> {
-    if count < 2 || !std::io::stdin().is_terminal() {
+    if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
-    print::aside(&format!("redrive {count} events? Type {count} to go on:"));
+    print::aside(&format!("redrive {}? Type {count} to go on:", print::counted(count as u64, "event")));
     let mut line = String::new();
     std::io::stdin()
         .lock()

@@ -1,5 +1,6 @@
 //! `hookgate replay`: plays fixtures against a gateway as their provider would, and says whether each answer was as expected.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Client;
 
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
+use super::print::plain;
 use super::sign::{Defect, Shot, shoot};
 use super::{Global, ReplayArgs, print, setup};
 use crate::clock::{Clock, SystemClock};
@@ -48,11 +50,14 @@ struct Played {
 
 /// Plays the fixtures.
 pub(super) async fn run(global: &Global, args: ReplayArgs) -> Result<u8, Failure> {
-    let settings = setup::settings(&setup::flags(global), Keys::Look)?;
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let base = base_url(&settings, &args)?;
     let planned = plan(&settings, &args, &base)?;
     if planned.is_empty() {
-        return Err(Failure::new(USAGE, "nothing to play: every case there is to be refused\nhelp: --all plays those too"));
+        return Err(Failure::new(
+            USAGE,
+            "nothing to play: no accepted case there has a source\nhelp: --all plays the refused ones too; `hookgate check` shows the sources",
+        ));
     }
     let clock = SystemClock::new();
     let played = play(&planned, &args, &clock, global.quiet).await?;
@@ -84,12 +89,20 @@ fn base_url(settings: &Settings, args: &ReplayArgs) -> Result<String, Failure> {
 
 fn plan(settings: &Settings, args: &ReplayArgs, base: &str) -> Result<Vec<Planned>, Failure> {
     let mut planned = Vec::new();
+    let mut homeless = BTreeMap::<String, u64>::new();
     for path in &args.paths {
-        for fixture in load(path, settings, args)? {
-            if fixture.case.expect == Expectation::Accepted || args.all {
-                planned.push(plan_one(fixture, settings, args, base)?);
+        for fixture in load(path, settings, args)?.into_iter().filter(|one| one.case.expect == Expectation::Accepted || args.all)
+        {
+            let provider = &fixture.case.provider;
+            if args.source.is_none() && !settings.sources.iter().any(|source| **source.preset.name() == **provider) {
+                *homeless.entry(provider.clone()).or_default() += 1;
+                continue;
             }
+            planned.push(plan_one(fixture, settings, args, base)?);
         }
+    }
+    for (provider, count) in homeless {
+        print::warning(&format!("{} left out: no source has the provider `{provider}`", print::counted(count, "fixture")));
     }
     Ok(planned)
 }
@@ -115,7 +128,9 @@ fn bare(path: &Path, settings: &Settings, args: &ReplayArgs) -> Result<Fixture, 
     headers.push("content-type", "application/json");
     headers.push("user-agent", concat!("hookgate-replay/", env!("CARGO_PKG_VERSION")));
     for locator in preset.event().id_locators() {
-        if let Locator::Header(name) = locator {
+        if let Locator::Header(name) = locator
+            && headers.find(name.lower()).is_none()
+        {
             headers.push(name.lower(), content_id(&body));
         }
     }
@@ -123,7 +138,7 @@ fn bare(path: &Path, settings: &Settings, args: &ReplayArgs) -> Result<Fixture, 
         Locator::Header(name) => Some(name),
         _ => None,
     });
-    match (type_headers.next(), &args.event_type) {
+    match (type_headers.find(|name| headers.find(name.lower()).is_none()), &args.event_type) {
         (Some(name), Some(text)) => headers.push(name.lower(), text.clone()),
         (Some(name), None) => {
             return Err(Failure::new(
@@ -195,14 +210,7 @@ fn source_of<'a>(fixture: &Fixture, settings: &'a Settings, args: &ReplayArgs) -
     let of_provider: Vec<_> = settings.sources.iter().filter(|source| **source.preset.name() == **provider).collect();
     match of_provider.as_slice() {
         [only] => Ok(only),
-        [] => Err(Failure::new(
-            USAGE,
-            format!(
-                "{}: no source has the provider `{provider}`\nhelp: there are {}; add one to the config, or leave the fixture out",
-                fixture.name,
-                names(&settings.sources)
-            ),
-        )),
+        [] => Err(Failure::new(USAGE, format!("{}: no source has the provider `{provider}`", fixture.name))),
         several => {
             let several: Vec<_> = several.iter().map(|source| source.name.as_str()).collect();
             Err(Failure::new(
@@ -231,13 +239,14 @@ fn verifier_of(source: &SourceSettings, args: &ReplayArgs) -> Result<Arc<Verifie
         .ok_or_else(|| Failure::new(USAGE, format!("--secret-env: {variable} is not set")))?;
     let secret =
         Secret::new(value.into_bytes()).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable} {error}")))?;
+    let slot = source.preset.slots().first().copied().unwrap_or("signing");
     let verifier = Verifier::new(VerifierSettings {
         source: source.name.clone(),
         preset: Arc::clone(&source.preset),
-        secrets: vec![("signing".to_owned(), secret)],
-        allow: None,
+        secrets: vec![(slot.to_owned(), secret)],
+        allow: source.allow.clone(),
         tolerance: None,
-        params: std::collections::BTreeMap::new(),
+        params: source.params.clone(),
         kept_headers: Vec::new(),
     });
     verifier.map(Arc::new).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable}: {error}")))
@@ -261,9 +270,9 @@ async fn play(planned: &[Planned], args: &ReplayArgs, clock: &SystemClock, quiet
     // Every delivery of one round before any of the next: a repeat is to meet a record, not a race.
     let mut played = Vec::with_capacity(total);
     for round in 0..args.times as usize {
-        let shots = planned.iter().enumerate().map(|(index, planned)| {
-            let due = gap.map(|gap| started + gap * u32::try_from(round * planned_len(total, args) + index).unwrap_or(u32::MAX));
-            play_one(&client, planned, args, clock, due)
+        let shots = planned.iter().enumerate().map(|(index, one)| {
+            let due = gap.map(|gap| started + gap * u32::try_from(round * planned.len() + index).unwrap_or(u32::MAX));
+            play_one(&client, one, args, clock, due)
         });
         let mut answers = futures_util::stream::iter(shots).buffered(under_way);
         while let Some(answer) = answers.next().await {
@@ -276,10 +285,6 @@ async fn play(planned: &[Planned], args: &ReplayArgs, clock: &SystemClock, quiet
     }
     bar.finish_and_clear();
     Ok(played)
-}
-
-const fn planned_len(total: usize, args: &ReplayArgs) -> usize {
-    total / if args.times == 0 { 1 } else { args.times as usize }
 }
 
 async fn play_one(
@@ -297,7 +302,7 @@ async fn play_one(
         return Err(Failure::new(
             USAGE,
             format!(
-                "{} cannot be signed for source `{}`\nhelp: the source has no secret yet (start `hookgate serve` once, or set its variable), or its scheme is asymmetric",
+                "{} cannot be signed for source `{}`\nhelp: the source has no secret yet (set its variable; in the demo, start `hookgate serve` once), or its scheme is asymmetric",
                 planned.fixture.name, planned.source
             ),
         ));
@@ -401,13 +406,13 @@ fn table(played: &[Played]) {
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0);
     let head = ["SENT", "FIRST", "DUPLICATE", "REJECTED", "FAILED", "P50", "P99"];
     let row = vec![
-        played.len().to_string(),
-        count("first"),
-        count("duplicate"),
-        count("rejected"),
-        count("failed"),
-        print::millis(at(50)),
-        print::millis(at(99)),
+        plain(played.len().to_string()),
+        plain(count("first")),
+        plain(count("duplicate")),
+        plain(count("rejected")),
+        plain(count("failed")),
+        plain(print::millis(at(50))),
+        plain(print::millis(at(99))),
     ];
     print::line(&print::table(&head, vec![row], &[0, 1, 2, 3, 4, 5, 6]));
 }

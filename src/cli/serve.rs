@@ -8,14 +8,12 @@ use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Failure, OK, STORE, UNREACHABLE, USAGE};
-use super::{Global, LogFormat, ServeArgs, access, print, setup};
-use crate::app::{Gateway, Voices};
+use super::{Global, ServeArgs, access, announce, setup, voice};
+use crate::app::Gateway;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Flags, Keys, Settings};
-use crate::gateway::Notice;
-use crate::handler::Call;
 use crate::ledger::sqlite::{NewDatabase, SqliteLedger, SqliteSettings};
-use crate::ledger::{Journal, Ledger, Settlement};
+use crate::ledger::{Journal, Ledger};
 use crate::web;
 
 /// Runs the gateway.
@@ -38,22 +36,22 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let ledger: Arc<dyn Ledger> = Arc::clone(&store) as Arc<dyn Ledger>;
     let journal: Arc<dyn Journal> = Arc::clone(&store) as Arc<dyn Journal>;
     let failed = ledger.failed();
-    let gateway = Gateway::start(&settings, ledger, journal, clock, voices(global))
+    let (voice, _spoken) = voice::stdout();
+    let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &voice))
         .await
         .map_err(|(handler, error)| Failure::new(USAGE, format!("handler `{handler}`: {error}")))?;
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
-    let signals = Signals::watch()?;
+    let mut signals = Signals::watch()?;
     let refused = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot listen: {error}"));
     let public = web::public(&gateway, public, settings.limits, settings.drain).map_err(refused)?;
     let admin = web::admin(&gateway, admin, settings.admin_token.clone(), settings.drain).map_err(refused)?;
     let handles = [public.handle(), admin.handle()];
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
     let ready = ready_file(args.ready_file.as_deref(), listen, admin_listen)?;
-    if !global.quiet {
-        banner(&settings, &gateway, listen, store.created()).await;
-    }
-    let code = until_stopped(signals, failed, servers).await;
-    stop(&gateway, handles, &settings).await;
+    let start = announce::Start { settings: &settings, listen, admin_listen, is_new: store.created() };
+    start.announce(global, &gateway, &voice).await;
+    let code = until_stopped(&mut signals, failed, servers).await;
+    stop(&gateway, handles, &settings, &mut signals).await;
     drop(ready);
     code
 }
@@ -84,99 +82,6 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener.local_addr().map_err(|error| Failure::new(UNREACHABLE, format!("the socket has no address: {error}")))
 }
 
-/// People get lines on stdout, machines log lines on stderr.
-fn voices(global: &Global) -> Voices {
-    match (global.log_format, global.quiet) {
-        (_, true) => Voices { tell: Arc::new(|_: &Notice| {}), print: Arc::new(|_: &Call| {}) },
-        (LogFormat::Json, false) => Voices { tell: Arc::new(log), print: Arc::new(|_: &Call| {}) },
-        (LogFormat::Pretty, false) => Voices { tell: Arc::new(show), print: Arc::new(print::event) },
-    }
-}
-
-fn show(notice: &Notice) {
-    match notice {
-        Notice::Delivery(delivery) => print::delivery(delivery),
-        // The printer has spoken for itself.
-        Notice::Attempt(attempt) if attempt.handler.as_str() == "printer" && attempt.settlement == Settlement::Done => {}
-        Notice::Attempt(attempt) => print::attempt(attempt),
-    }
-}
-
-fn log(notice: &Notice) {
-    match notice {
-        Notice::Delivery(delivery) => tracing::info!(
-            source.name = %delivery.source,
-            event.id = delivery.event.as_ref().map(|(id, _)| tracing::field::display(id)),
-            event.r#type = delivery.event.as_ref().map(|(_, event_type)| tracing::field::display(event_type)),
-            verdict = delivery.verdict.map(crate::model::Verdict::as_str),
-            status = delivery.status,
-            reason = delivery.reason,
-            duration_us = u64::try_from(delivery.duration.as_micros()).unwrap_or(u64::MAX),
-            "delivery answered"
-        ),
-        Notice::Attempt(attempt) => tracing::info!(
-            handler.name = %attempt.handler,
-            source.name = %attempt.source,
-            event.id = %attempt.event_id,
-            attempt = attempt.attempt,
-            outcome = attempt.outcome.code(),
-            status = attempt.outcome.status(),
-            error = attempt.outcome.error(),
-            duration_us = u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
-            "handler called"
-        ),
-    }
-}
-
-/// What there is, where it came from, and what to do next.
-async fn banner(settings: &Settings, gateway: &Gateway, listen: SocketAddr, is_new: bool) {
-    let new = if is_new { "new database" } else { "database" };
-    print::line(&format!("{} {}", print::paint(new, print::BOLD), settings.database.display()));
-    for source in &settings.sources {
-        let url = format!("http://{listen}/hooks/{}", source.name);
-        print::line(&format!("{}  {url}  {}", print::paint(&source.name, print::BOLD), source.preset.title()));
-        for (slot, fingerprint, _) in source.verifier.fingerprints() {
-            let origin = source.secrets.iter().find(|secret| secret.slot == *slot && secret.secret.is_some());
-            let origin = origin.map_or("", |secret| &secret.origin);
-            print::line(&format!("    secret {fingerprint}, from {origin}"));
-        }
-    }
-    for handler in &settings.handlers {
-        print::line(&format!("{}  {}", print::paint(&handler.name, print::BOLD), super::check::handler_target(handler)));
-    }
-    settings.warnings.iter().for_each(|warning| print::warning(warning));
-    let known = gateway.routes().handlers().cloned().collect();
-    for (handler, tasks) in gateway.ledger().unhandled(known).await.unwrap_or_default() {
-        print::warning(&format!(
-            "{tasks} tasks of handler `{handler}` wait, and no handler has that name now: bring it back, or move them with hookgate redrive ID --handler {handler} --to-handler NEW"
-        ));
-    }
-    if settings.file.is_none() {
-        demo_hints(listen);
-    }
-}
-
-fn demo_hints(listen: SocketAddr) {
-    print::line("");
-    print::line("Stripe and GitHub cannot reach loopback. To bridge real deliveries:");
-    print::line(&format!(
-        "    stripe listen --forward-to {listen}/hooks/stripe      (its whsec_… goes into STRIPE_WEBHOOK_SECRET)"
-    ));
-    print::line(&format!(
-        "    gh webhook forward --repo OWNER/REPO --events '*' --url http://{listen}/hooks/github --secret \"$GITHUB_WEBHOOK_SECRET\""
-    ));
-    print::line("Or play signed fixtures, in a second terminal:");
-    let to = if listen.port() == 8080 { String::new() } else { format!(" --to http://{listen}") };
-    print::line(&format!("    {} replay fixtures/stripe fixtures/github{to}", own_command()));
-    print::line("");
-}
-
-/// How this binary was called: by cargo in a checkout, or by its name.
-fn own_command() -> &'static str {
-    let target = std::env::current_exe().is_ok_and(|path| path.components().any(|part| part.as_os_str() == "target"));
-    if target { "cargo run -- " } else { "hookgate" }.trim_end()
-}
-
 type Servers = tokio::task::JoinHandle<std::io::Result<((), ())>>;
 
 /// What ends us in order.
@@ -192,17 +97,24 @@ impl Signals {
         let watch = |kind| signal(kind).map_err(failed);
         Ok(Self { terminate: watch(SignalKind::terminate())?, interrupt: watch(SignalKind::interrupt())? })
     }
+
+    /// Ready when one came.
+    async fn came(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Ready when a signal came, or the store failed, or a listener ended.
 async fn until_stopped(
-    mut signals: Signals,
+    signals: &mut Signals,
     failed: futures_util::future::BoxFuture<'_, String>,
     servers: Servers,
 ) -> Result<u8, Failure> {
     tokio::select! {
-        _ = signals.terminate.recv() => Ok(OK),
-        _ = signals.interrupt.recv() => Ok(OK),
+        () = signals.came() => Ok(OK),
         reason = failed => {
             tracing::error!(reason, "the store has failed for good: nothing more is taken");
             Err(Failure::new(STORE, format!("the store has failed: {reason}\nhelp: every event that got a 2xx is on disk; start again to recover, the database is checked first")))
@@ -211,16 +123,17 @@ async fn until_stopped(
     }
 }
 
-/// Stops accepting, lets requests and calls in hand end, closes the store. A second signal ends at once.
-async fn stop(gateway: &Gateway, handles: [ServerHandle; 2], settings: &Settings) {
+/// Stops accepting and calling, lets requests and calls in hand end, closes the store; all within `drain`. A second signal ends at
+/// once.
+async fn stop(gateway: &Gateway, handles: [ServerHandle; 2], settings: &Settings, signals: &mut Signals) {
     let orderly = async {
         let [public, admin] = handles;
-        tokio::join!(public.stop(true), admin.stop(true));
-        gateway.shutdown(settings.drain).await;
+        tokio::join!(public.stop(true), admin.stop(true), gateway.stop_calling(settings.drain));
+        gateway.close().await;
     };
     tokio::select! {
         () = orderly => {}
-        _ = tokio::signal::ctrl_c() => tracing::warn!("stopped at once: work in hand is kept on disk and goes on at the next start"),
+        () = signals.came() => tracing::warn!("stopped at once: work in hand is kept on disk and goes on at the next start"),
     }
 }
 

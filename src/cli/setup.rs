@@ -4,10 +4,11 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::EnvFilter;
 
 use super::exit::{Failure, UNREACHABLE, USAGE};
-use super::{Global, LogFormat};
+use super::{Global, LogFormat, voice};
 use crate::config::{self, ConfigError, ConfigErrorKind, Environment, Flags, Keys, Settings};
 
 /// One TLS provider for the whole process; a second one would make rustls panic.
@@ -16,8 +17,8 @@ pub(super) fn install_crypto() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// The log goes to stderr. In JSON, deliveries are log lines; for people they are printed apart.
-pub(super) fn subscribe(global: &Global) {
+/// The log goes to stderr. In JSON, deliveries are log lines; for people they are printed apart. It is flushed when the guard goes.
+pub(super) fn subscribe(global: &Global) -> WorkerGuard {
     let level = match (global.quiet, global.verbose, global.log_format) {
         (true, ..) => "error",
         (false, 0, LogFormat::Pretty) => "warn",
@@ -25,11 +26,13 @@ pub(super) fn subscribe(global: &Global) {
         (false, 2, _) => "debug",
         (false, ..) => "trace",
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    let (writer, guard) = voice::stderr();
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(writer);
     match global.log_format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
         LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).compact().init(),
     }
+    guard
 }
 
 /// The flags that every command has.

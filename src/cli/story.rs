@@ -1,7 +1,7 @@
 //! `hookgate log show`: one event, from its first delivery to the last word of each handler.
 
 use super::log::{state, verdict};
-use super::print::{self, BOLD, DIM};
+use super::print::{self, BOLD, DIM, Piece, plain};
 use crate::model::{AttemptReport, EventReport, TaskReport};
 
 /// Prints it.
@@ -9,13 +9,9 @@ pub(super) fn tell(event: &EventReport) {
     print::line(&print::paint(format!("{}/{}", event.source, event.event_id), BOLD));
     let fact = |name: &str, value: String| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
     fact("type", event.event_type.clone());
-    fact(
-        "state",
-        match event.reason {
-            Some(reason) => format!("{} ({reason})", state(event.state)),
-            None => state(event.state),
-        },
-    );
+    let (word, style) = state(event.state);
+    let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    fact("state", format!("{}{reason}", print::paint(word, style)));
     fact("received", event.received_at.to_string());
     fact("provider", event.provider.clone());
     fact("id from", event.id_from.clone());
@@ -43,12 +39,12 @@ fn deliveries(event: &EventReport) {
             note.push_str(" signature seen before");
         }
         vec![
-            format!("  {}", delivery.received_at),
+            plain(format!("  {}", delivery.received_at)),
             verdict(delivery.verdict),
-            delivery.status.map_or_else(String::new, |status| format!("[{status}]")),
-            delivery.duration_us.map_or_else(String::new, print::millis),
-            delivery.delivery_id.to_string(),
-            note.trim().to_owned(),
+            plain(delivery.status.map_or_else(String::new, |status| format!("[{status}]"))),
+            plain(delivery.duration_us.map_or_else(String::new, print::millis)),
+            plain(delivery.delivery_id.to_string()),
+            plain(note.trim()),
         ]
     };
     let rows = event.deliveries.iter().map(row).collect();
@@ -63,6 +59,9 @@ fn task(task: &TaskReport) {
     if let Some(due) = task.due_at {
         title.push_str(&format!(", due {due}"));
     }
+    if task.unhandled {
+        title.push_str(&format!(", {}: no handler has this name now", print::paint("unhandled", print::YELLOW)));
+    }
     if task.redrives > 0 {
         title.push_str(&format!(", redriven {}x", task.redrives));
     }
@@ -75,13 +74,13 @@ fn task(task: &TaskReport) {
     print::line(&print::table(&["  #", "TIME", "OUTCOME", "STATUS", "TOOK", "ERROR"], rows, &[4]));
 }
 
-fn attempt(attempt: &AttemptReport) -> Vec<String> {
+fn attempt(attempt: &AttemptReport) -> Vec<Piece> {
     vec![
-        format!("  {}", attempt.number),
-        attempt.started_at.to_string(),
-        attempt.outcome.clone(),
-        attempt.status.map_or_else(String::new, |status| format!("[{status}]")),
-        attempt.duration_us.map_or_else(String::new, print::millis),
-        attempt.error.clone().unwrap_or_default(),
+        plain(format!("  {}", attempt.number)),
+        plain(attempt.started_at.to_string()),
+        plain(attempt.outcome.clone()),
+        plain(attempt.status.map_or_else(String::new, |status| format!("[{status}]"))),
+        plain(attempt.duration_us.map_or_else(String::new, print::millis)),
+        plain(attempt.error.clone().unwrap_or_default()),
     ]
 }

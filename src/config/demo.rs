@@ -72,7 +72,7 @@ fn secret(env: &Environment, variable: &str, database: &Path, file: &str, keys: 
         })?;
         return Ok(NamedSecret { slot, origin: format!("env {variable}"), secret: Some(secret) });
     }
-    if keys == Keys::Look && !secrets::beside(database, file).exists() {
+    if keys != Keys::Make && !secrets::beside(database, file).exists() {
         let origin = format!("file {} (made by the first `serve`)", secrets::beside(database, file).display());
         return Ok(NamedSecret { slot, origin, secret: None });
     }

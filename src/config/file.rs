@@ -66,13 +66,13 @@ pub struct LimitsText {
     /// Sockets.
     pub connections: Option<Spanned<usize>>,
     /// Bytes of bodies in hand.
-    pub bodies_in_hand: Option<SizeText>,
+    pub bodies_in_hand: Option<Spanned<SizeText>>,
     /// Bytes of a request's head.
-    pub header_limit: Option<SizeText>,
+    pub header_limit: Option<Spanned<SizeText>>,
     /// How long a head may take.
-    pub header_deadline: Option<DurationText>,
+    pub header_deadline: Option<Spanned<DurationText>>,
     /// How long a body may take.
-    pub body_deadline: Option<DurationText>,
+    pub body_deadline: Option<Spanned<DurationText>>,
 }
 
 /// `[store]`.
@@ -108,9 +108,9 @@ pub struct SourceText {
     #[serde(default)]
     pub ignore: Vec<Spanned<String>>,
     /// Largest body.
-    pub body_limit: Option<SizeText>,
+    pub body_limit: Option<Spanned<SizeText>>,
     /// Longest time to an answer.
-    pub answer_deadline: Option<DurationText>,
+    pub answer_deadline: Option<Spanned<DurationText>>,
     /// What to do about signed content that comes again under a new id.
     pub replay_guard: Option<ReplayGuardText>,
     /// What to answer to another body under a known id.

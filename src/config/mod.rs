@@ -124,6 +124,12 @@ pub struct SourceSettings {
     pub verifier: Arc<Verifier>,
     /// Its secrets, found or not.
     pub secrets: Vec<NamedSecret>,
+    /// What the preset asks for besides secrets.
+    pub params: BTreeMap<String, String>,
+    /// The checks that may decide; none is the preset's own choice.
+    pub allow: Option<Vec<String>>,
+    /// How far a signed time may be off; none is the preset's own.
+    pub tolerance: Option<Duration>,
     /// Answered 410.
     pub retired: bool,
     /// Types that no handler is to get.
@@ -179,8 +185,8 @@ pub struct HttpSettings {
     pub headers: Vec<(String, Secret)>,
     /// Names of the delivery's headers that it gets, in lower case; none is what the preset names, and content type and agent.
     pub forward_headers: Option<Vec<String>>,
-    /// The key of our signature, as `whsec_` text.
-    pub sign_with: Secret,
+    /// The key of our signature, as `whsec_` text. None where the settings were made by who only looks.
+    pub sign_with: Option<Secret>,
     /// Whether the provider's own signature is made anew.
     pub resign: bool,
 }

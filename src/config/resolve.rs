@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::file::{ConfigText, LimitsText};
+use super::file::{ConfigText, DurationText, LimitsText};
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source;
 use super::{Environment, Limits, Loopback, Settings, demo, secrets};
@@ -33,13 +33,15 @@ pub struct Flags {
     pub forward_to: Option<String>,
 }
 
-/// Whether keys that are not there yet may be made.
+/// What is done about keys and secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// `serve` makes them.
+    /// `serve` makes the keys that are not there yet.
     Make,
-    /// `check` and the other commands only look.
+    /// `check` only looks.
     Look,
+    /// Commands that call no handler need none of its secrets, and an operator's shell does not have them.
+    Leave,
 }
 
 /// Reads the configuration: the text of the file, where there is one, goes to `text` so that errors can show their place.
@@ -125,6 +127,12 @@ pub(super) const DEFAULT_DATABASE: &str = "hookgate.db";
 pub(super) const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 pub(super) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const DEFAULT_MIN_FREE: u64 = 64 << 20;
+/// Bytes of bodies in hand unless said otherwise.
+const BODIES_IN_HAND: u64 = 256 << 20;
+/// Bytes of a head unless said otherwise.
+const HEADER_LIMIT: u64 = 32 << 10;
+/// The HTTP library reads no longer head than this.
+const HEADER_LIMIT_MAX: u64 = 128 << 10;
 
 pub(super) fn address(
     flag: Option<SocketAddr>,
@@ -214,12 +222,30 @@ pub(super) fn limits(written: &LimitsText) -> Result<Limits, ConfigError> {
         Some(value) => Ok(*value.get_ref()),
         None => Ok(default),
     };
+    let deadline = |value: &Option<Spanned<DurationText>>, default: u64, name: &str| match value {
+        Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), format!("`{name}` must be more than 0"))),
+        Some(value) => Ok(value.get_ref().0),
+        None => Ok(Duration::from_secs(default)),
+    };
+    let header_limit = match &written.header_limit {
+        Some(size) if !(1..=HEADER_LIMIT_MAX).contains(&size.get_ref().0) => {
+            return Err(ConfigError::at(size.span(), "`header_limit` is more than 0 and at most 128KiB"));
+        }
+        Some(size) => size.get_ref().0,
+        None => HEADER_LIMIT,
+    };
     Ok(Limits {
         in_flight: at_least_one(&written.in_flight, 1024, "in_flight")?,
         connections: at_least_one(&written.connections, 25_000, "connections")?,
-        bodies_in_hand: written.bodies_in_hand.map_or(256 << 20, |text| text.0),
-        header_limit: written.header_limit.map_or(32 << 10, |text| usize::try_from(text.0).unwrap_or(usize::MAX)),
-        header_deadline: written.header_deadline.map_or(Duration::from_secs(5), |text| text.0),
-        body_deadline: written.body_deadline.map_or(Duration::from_secs(10), |text| text.0),
+        bodies_in_hand: match &written.bodies_in_hand {
+            Some(zero) if zero.get_ref().0 == 0 => {
+                return Err(ConfigError::at(zero.span(), "`bodies_in_hand` must be more than 0"));
+            }
+            Some(size) => size.get_ref().0,
+            None => BODIES_IN_HAND,
+        },
+        header_limit: usize::try_from(header_limit).unwrap_or(usize::MAX),
+        header_deadline: deadline(&written.header_deadline, 5, "header_deadline")?,
+        body_deadline: deadline(&written.body_deadline, 10, "body_deadline")?,
     })
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::file::{ConfigText, HandlerText, HeaderValueText};
+use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
 use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
@@ -47,7 +49,12 @@ pub(super) fn resolve(
     let handler = HandlerName::parse(name.get_ref())
         .map_err(|error| ConfigError::at(name.span(), format!("handler `{}`: {error}", name.get_ref())))?;
     let sources = text.sources.as_ref().map(|names| names.iter().map(|name| source(name, context)).collect()).transpose()?;
-    let headers = text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?;
+    let headers = match context.keys {
+        Keys::Leave => Vec::new(),
+        Keys::Make | Keys::Look => {
+            text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?
+        }
+    };
     let forward_headers = text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?;
     let http = HttpSettings {
         url: url(text.url.get_ref()).map_err(|message| ConfigError::at(text.url.span(), message))?,
@@ -55,10 +62,8 @@ pub(super) fn resolve(
         forward_headers,
         sign_with: match &text.sign_with {
             None => signing_key(context)?,
-            Some(written) => secrets::load(written, context.env, context.loopback)?.secret.ok_or_else(|| {
-                ConfigError::at(written.span(), "the key of `sign_with` is not there")
-                    .help("set its variable or file, or leave the line out")
-            })?,
+            Some(_) if context.keys == Keys::Leave => None,
+            Some(written) => Some(own_key(written, context)?),
         },
         resign: text.resign,
     };
@@ -130,16 +135,29 @@ pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> 
     Ok(())
 }
 
-fn signing_key(context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
+/// The key that is kept beside the database. Who only looks makes none, and signs nothing.
+fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigError> {
     match context.keys {
-        Keys::Make => {
-            secrets::generated(context.database, SIGNING_KEY)?.secret.ok_or_else(|| ConfigError::plain("no signing key"))
-        }
-        // Nothing is signed by who only looks.
-        Keys::Look => {
-            Secret::new(b"whsec_bm90IHVzZWQgdG8gc2lnbg==".to_vec()).map_err(|error| ConfigError::plain(error.to_string()))
-        }
+        Keys::Make => Ok(secrets::generated(context.database, SIGNING_KEY)?.secret),
+        Keys::Look | Keys::Leave => Ok(None),
     }
+}
+
+fn own_key(written: &Spanned<SecretText>, context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
+    let named = secrets::load(written, context.env, context.loopback)?;
+    let wrong = |message: String| ConfigError::at(written.span(), message);
+    let missing = || wrong(format!("no secret in {}", named.origin)).help("set it, or leave the line out to have a key made");
+    let key = named.secret.clone().ok_or_else(missing)?;
+    if is_standard_key(&key) {
+        return Ok(key);
+    }
+    Err(wrong(format!("the secret of {} begins with whsec_ but no base64 follows", named.origin)))
+}
+
+/// A Standard Webhooks key is base64 after its `whsec_`; any other text is its own bytes.
+fn is_standard_key(key: &Secret) -> bool {
+    let encoded = key.reveal().strip_prefix(b"whsec_");
+    encoded.is_none_or(|text| STANDARD.decode(text.trim_ascii()).is_ok_and(|bytes| !bytes.is_empty()))
 }
 
 fn source(name: &Spanned<String>, context: &HandlerContext<'_>) -> Result<SourceName, ConfigError> {

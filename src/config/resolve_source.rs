@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let preset = find_preset(&text.provider, context.presets)?;
     let secrets = text.secrets.iter().map(|secret| checked_secret(secret, &preset, context)).collect::<Result<Vec<_>, _>>()?;
     let verifier = verifier(&source, name, text, &preset, &secrets, context)?;
-    warn_of_secrets(&source, &verifier, &secrets, context.strict, name, warnings)?;
+    warn_of_secrets((name, text), &verifier, &secrets, context.strict, warnings)?;
     let on_mismatch = text.on_mismatch.as_ref();
     if let Some(reject) = on_mismatch.filter(|mode| *mode.get_ref() == OnMismatchText::Reject && !preset.volatile().is_empty()) {
         return Err(ConfigError::at(
@@ -50,14 +50,15 @@ pub(super) fn resolve(
         )
         .help("leave it out: a repeat that differs elsewhere is shown as a conflict"));
     }
-    let rule = preset.ack();
-    let most = rule.deadline.saturating_sub(Duration::from_secs(1)).max(Duration::from_secs(1));
     Ok(SourceSettings {
         verifier: Arc::new(verifier),
+        params: text.params.clone(),
+        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
+        tolerance: text.tolerance.map(|text| text.0),
         retired: text.retired,
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
-        body_limit: text.body_limit.map_or(default_body_limit(&preset), |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-        answer_deadline: text.answer_deadline.map_or(ANSWER_DEADLINE, |text| text.0).min(most).min(ANSWER_DEADLINE),
+        body_limit: body_limit(text, &preset)?,
+        answer_deadline: answer_deadline(text, &preset)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
         ack: ack(text, &preset)?,
@@ -74,6 +75,30 @@ pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
 
 fn default_body_limit(preset: &Preset) -> usize {
     if &**preset.name() == "github" { GITHUB_BODY_LIMIT } else { BODY_LIMIT }
+}
+
+fn body_limit(text: &SourceText, preset: &Preset) -> Result<usize, ConfigError> {
+    match &text.body_limit {
+        None => Ok(default_body_limit(preset)),
+        Some(zero) if zero.get_ref().0 == 0 => Err(ConfigError::at(zero.span(), "`body_limit` must be more than 0")),
+        Some(size) => Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX)),
+    }
+}
+
+/// A second before the provider gives up, and never later than 8 s.
+fn answer_deadline_max(preset: &Preset) -> Duration {
+    let margin = Duration::from_secs(1);
+    preset.ack().deadline.saturating_sub(margin).clamp(margin, ANSWER_DEADLINE)
+}
+
+/// The shorter of what the operator and the provider allow; `check` shows it.
+fn answer_deadline(text: &SourceText, preset: &Preset) -> Result<Duration, ConfigError> {
+    let most = answer_deadline_max(preset);
+    match &text.answer_deadline {
+        None => Ok(most),
+        Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), "`answer_deadline` must be more than 0")),
+        Some(written) => Ok(written.get_ref().0.min(most)),
+    }
 }
 
 fn find_preset(provider: &Spanned<String>, presets: &[Arc<Preset>]) -> Result<Arc<Preset>, ConfigError> {
@@ -122,19 +147,22 @@ fn verifier(
         kept_headers: context.kept.to_vec(),
     })
     .map_err(|error| {
-        let span = text.secrets.first().map_or_else(|| name.span(), Spanned::span);
+        // The verifier counts the secrets that were found.
+        let found = text.secrets.iter().zip(secrets).filter(|(_, named)| named.secret.is_some());
+        let culprit = error.place().and_then(|place| found.map(|(written, _)| written.span()).nth(place));
+        let span = culprit.unwrap_or_else(|| name.span());
         ConfigError::at(span, format!("source `{source}`: {error}"))
     })
 }
 
 fn warn_of_secrets(
-    source: &SourceName,
+    (name, text): (&Spanned<String>, &SourceText),
     verifier: &Verifier,
     secrets: &[NamedSecret],
     strict: bool,
-    name: &Spanned<String>,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
+    let (source, preset) = (name.get_ref(), verifier.preset());
     let mut found = Vec::new();
     let absent = secrets.iter().filter(|named| named.secret.is_none());
     found.extend(absent.map(|named| format!("source {source}: no secret in {}", named.origin)));
@@ -146,10 +174,12 @@ fn warn_of_secrets(
         Some(first) if strict => Err(ConfigError::at(name.span(), first.clone()).help("`strict_secrets` makes this an error")),
         _ => {
             warnings.extend(found);
-            if verifier.is_pending() {
-                warnings.push(format!(
-                    "source {source} is pending: it has no secret yet, so every delivery gets 503 and is retried by its sender"
-                ));
+            if verifier.is_pending() && !text.retired {
+                let then = match preset.ack().retries_for {
+                    Some(window) if !window.is_zero() => "its sender tries again",
+                    _ => "its sender may not try again: what comes meanwhile must be sent anew by hand",
+                };
+                warnings.push(format!("source {source} is pending: without a secret every delivery gets 503, and {then}"));
             }
             Ok(())
         }
@@ -192,12 +222,15 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
     let rule = preset.ack();
     Ok(SourceSettings {
         body_limit: default_body_limit(preset),
-        answer_deadline: rule.deadline.saturating_sub(Duration::from_secs(1)).clamp(Duration::from_secs(1), ANSWER_DEADLINE),
+        answer_deadline: answer_deadline_max(preset),
         ack: (rule.status, rule.body.clone(), rule.content_type.clone()),
         name,
         preset: Arc::clone(preset),
         verifier: Arc::new(verifier),
         secrets: vec![secret],
+        params: BTreeMap::new(),
+        allow: None,
+        tolerance: None,
         retired: false,
         ignore: Vec::new(),
         replay_guard: true,

@@ -10,11 +10,12 @@ mod problem;
 mod receive;
 mod redrive;
 mod route;
+mod scribe;
 mod source;
 
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use load::{Held, Load};
-pub use notice::{AttemptNotice, DeliveryNotice, Notice, Tell};
+pub use notice::{AttemptNotice, DeliveryNotice, Notice, StrayNotice, Tell};
 pub use outbox::{Outbox, Worker};
 pub use problem::Problem;
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};

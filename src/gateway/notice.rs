@@ -19,6 +19,21 @@ pub enum Notice {
     Delivery(DeliveryNotice),
     /// A handler was called.
     Attempt(AttemptNotice),
+    /// A request reached no source.
+    Stray(StrayNotice),
+}
+
+/// A request reached no source: a wrong URL, most likely. Told at most ten times a second.
+#[derive(Clone, Debug)]
+pub struct StrayNotice {
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// The method, as the stranger sent it.
+    pub method: String,
+    /// The last part of the path, as the stranger sent it, cut to 64 characters.
+    pub source: String,
+    /// Why it was not taken.
+    pub problem: Problem,
 }
 
 /// A delivery was answered.
@@ -26,6 +41,8 @@ pub enum Notice {
 pub struct DeliveryNotice {
     /// When its head had been read.
     pub at: Timestamp,
+    /// Our id of it.
+    pub id: DeliveryId,
     /// Its source.
     pub source: SourceName,
     /// Its event and the event's type, where it was admitted.
@@ -34,6 +51,8 @@ pub struct DeliveryNotice {
     pub verdict: Option<Verdict>,
     /// Of a repeat: the first delivery.
     pub first: Option<DeliveryId>,
+    /// Of a repeat: whether its body was not the first one's.
+    pub body_differs: bool,
     /// The status of the answer.
     pub status: u16,
     /// Why it was not taken.

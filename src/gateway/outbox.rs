@@ -116,15 +116,17 @@ impl Outbox {
         }
     }
 
-    /// One call: offered, judged, recorded. The slot is free afterwards.
+    /// One call: offered, judged, recorded. The slot is free once the call has ended.
     async fn attempt(self: Arc<Self>, worker: Arc<Worker>, work: Work, slot: OwnedSemaphorePermit) {
         let call = call(&worker, &work, self.clock.wall());
         let started = self.clock.monotonic();
         let outcome = self.offer(&worker, call, started).await;
         let duration = self.clock.monotonic().saturating_sub(started);
         let settlement = settle(work.tries, &outcome, &worker.policy, fastrand::f64() * 2.0 - 1.0);
-        let settled = self.ledger.settle_task(work.lease, Attempt { duration, outcome: outcome.clone() }, settlement).await;
-        match settled {
+        let settling = self.ledger.settle_task(work.lease, Attempt { duration, outcome: outcome.clone() }, settlement);
+        // The call has ended. The next lease goes into the commit of this result instead of waiting for it.
+        drop(slot);
+        match settling.await {
             Ok(Settled::Recorded) => {}
             Ok(Settled::LeaseLost) => {
                 tracing::warn!(handler.name = %worker.name, event.id = %work.event_id, "the lease was lost: the result is dropped");
@@ -134,7 +136,6 @@ impl Outbox {
                     "the result could not be recorded, the handler will be called again: {error}");
             }
         }
-        drop(slot);
         (self.tell)(&Notice::Attempt(AttemptNotice {
             at: self.clock.wall(),
             handler: worker.name.clone(),

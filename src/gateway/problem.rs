@@ -131,7 +131,7 @@ impl Problem {
         }
     }
 
-    /// The same, up to a second later at random: senders that failed together are not to come back together.
+    /// The same, where our own store failed up to 2 s later at random: senders that failed together are not to come back together.
     #[must_use]
     pub fn retry_after(self) -> Option<Duration> {
         let jitter = u64::from(matches!(self, Self::StoreUnavailable | Self::StoreFailed)) * fastrand::u64(0..=2);

@@ -11,11 +11,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::ContextV7;
 
 use super::decide::{Difference, compare};
-use super::notice::{DeliveryNotice, Notice, Tell};
+use super::notice::Tell;
+use super::scribe::{Scribe, Seen};
 use super::{Held, Load, Problem, Routes, Source};
 use crate::clock::Clock;
-use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Note, Patience, Plan, StoreState};
-use crate::model::{Ack, Delivery, DeliveryId, Digest, Reason, Timestamp, Verdict};
+use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
+use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
 use crate::verify::{Admitted, Refusal};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
@@ -40,9 +41,8 @@ pub struct Receiver {
     settings: ReceiverSettings,
     by_name: HashMap<Box<str>, Arc<Source>>,
     ledger: Arc<dyn Ledger>,
-    journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
-    tell: Tell,
+    scribe: Scribe,
     ids: Mutex<ContextV7>,
 }
 
@@ -71,8 +71,7 @@ pub struct Entry {
     pub received_at: Timestamp,
     /// The account for its body's bytes.
     pub held: Held,
-    started: Duration,
-    place: Option<OwnedSemaphorePermit>,
+    pub(super) started: Duration,
 }
 
 impl Entry {
@@ -112,7 +111,8 @@ impl Receiver {
         tell: Tell,
     ) -> Self {
         let by_name = settings.sources.iter().map(|source| (source.name().as_str().into(), Arc::clone(source))).collect();
-        Self { settings, by_name, ledger, journal, clock, tell, ids: Mutex::new(ContextV7::new()) }
+        let scribe = Scribe::new(journal, Arc::clone(&clock), tell);
+        Self { settings, by_name, ledger, clock, scribe, ids: Mutex::new(ContextV7::new()) }
     }
 
     /// Steps 1 to 5: everything that the head decides. The body has not been read.
@@ -120,43 +120,42 @@ impl Receiver {
     /// # Errors
     /// The answer, where it ends here.
     pub async fn enter(&self, head: Head<'_>) -> Result<Entry, Answer> {
-        let source = self.by_name.get(head.source).ok_or(Answer::Problem(Problem::UnknownSource))?;
-        if source.settings.retired {
-            return Err(Answer::Problem(Problem::Retired));
-        }
-        if !source.settings.methods.iter().any(|method| method == head.method) {
-            return Err(Answer::Allow(source.settings.methods.clone()));
-        }
-        let mut entry = self.open(source);
+        let source = self.source(head)?;
+        let entry = self.open(source);
         if let Some(problem) = self.store_problem() {
-            return Err(self.turn_away(&entry, problem, None));
+            return Err(self.turn_away(&entry, problem));
         }
-        if !source.settings.sender_retries {
-            // Who does not come again waits, before a byte of the body is read.
-            entry.place = self.within(&entry, self.settings.load.enter()).await.flatten();
-            if entry.place.is_none() {
-                return Err(self.turn_away(&entry, Problem::Overloaded, None));
-            }
+        // Who does not come again waits before a byte of the body is read. The place is not kept meanwhile: a stranger who sends
+        // slowly would hold it.
+        if !source.settings.sender_retries && self.place(&entry).await.is_none() {
+            return Err(self.turn_away(&entry, Problem::Overloaded));
         }
         if let Some(problem) = self.head_problem(source, head) {
-            return Err(self.turn_away(&entry, problem, None));
+            return Err(self.turn_away(&entry, problem));
         }
         Ok(entry)
     }
 
+    /// Steps 1 and 2.
+    fn source(&self, head: Head<'_>) -> Result<&Arc<Source>, Answer> {
+        let (problem, answer) = match self.by_name.get(head.source) {
+            None => (Problem::UnknownSource, Answer::Problem(Problem::UnknownSource)),
+            Some(source) if source.settings.retired => (Problem::Retired, Answer::Problem(Problem::Retired)),
+            Some(source) if source.settings.methods.iter().any(|method| method == head.method) => return Ok(source),
+            Some(source) => (Problem::MethodNotAllowed, Answer::Allow(source.settings.methods.clone())),
+        };
+        self.scribe.stray(head, problem);
+        Err(answer)
+    }
+
     /// Ends a request whose body could not be read.
     pub fn abandon(&self, entry: &Entry, problem: Problem) -> Answer {
-        self.turn_away(entry, problem, None)
+        self.turn_away(entry, problem)
     }
 
     /// Steps 7 to 10, on a whole delivery.
-    pub async fn receive(&self, mut entry: Entry, delivery: Delivery) -> Answer {
-        if entry.place.is_none() {
-            entry.place = self.settings.load.try_enter();
-        }
-        if entry.place.is_none() {
-            return self.turn_away(&entry, Problem::Overloaded, None);
-        }
+    pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
+        let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
         match self.verify(&entry.source, delivery).await {
             Err(refusal) => self.refuse(&entry, &refusal),
             Ok(admitted) => self.claim(&entry, admitted).await,
@@ -171,13 +170,10 @@ impl Receiver {
         let ack = plan.ack.clone();
         let claim = self.ledger.claim(admitted, plan, self.patience(entry));
         match self.within(entry, claim).await {
-            Some(Ok(Claim::First)) => self.first(entry, &seen, ack, reason),
-            Some(Ok(Claim::Found(found))) if found.body_digest == seen.body_digest => {
-                self.repeat(entry, &seen, found, Verdict::Duplicate, false)
-            }
-            Some(Ok(Claim::Found(found))) => self.differing(entry, seen, found).await,
-            Some(Err(error)) => self.turn_away(entry, problem_of(&error), None),
-            None => self.turn_away(entry, Problem::StoreBusy, None),
+            Some(Ok(Claim::First)) => self.scribe.first(entry, &seen, ack, reason),
+            Some(Ok(Claim::Found(found))) => self.found(entry, &seen, found).await,
+            Some(Err(error)) => self.turn_away(entry, problem_of(&error)),
+            None => self.turn_away(entry, Problem::StoreBusy),
         }
     }
 
@@ -204,31 +200,14 @@ impl Receiver {
         Plan { ack: source.settings.ack.clone(), handlers, reason }
     }
 
-    fn first(&self, entry: &Entry, seen: &Seen, ack: Ack, reason: Option<Reason>) -> Answer {
-        let note = Note {
-            reason: reason.map(Reason::as_str),
-            guard_replay: entry.source.settings.replay_guard && !seen.id_signed,
-            ..self.note(entry, seen, entry.id, Verdict::First, ack.status)
-        };
-        self.finish(note, Some(seen), None);
-        Answer::Acked { ack, event: seen.name(entry), replayed: false }
-    }
-
-    fn repeat(&self, entry: &Entry, seen: &Seen, found: Found, verdict: Verdict, body_differs: bool) -> Answer {
-        let note = Note { body_differs, ..self.note(entry, seen, found.key, verdict, found.ack.status) };
-        self.finish(note, Some(seen), None);
-        Answer::Acked { ack: found.ack, event: seen.name(entry), replayed: true }
-    }
-
-    /// The same id with other bytes. The first body stays the truth; whether it is a conflict is found out by comparing.
-    async fn differing(&self, entry: &Entry, seen: Seen, found: Found) -> Answer {
-        let verdict = self.compare(&entry.source, &seen, &found).await;
+    /// A repeat. The first body stays the truth; whether other bytes under the same id are a conflict is found out by comparing.
+    async fn found(&self, entry: &Entry, seen: &Seen, found: Found) -> Answer {
+        let same = found.body_digest == seen.body_digest;
+        let verdict = if same { Verdict::Duplicate } else { self.compare(&entry.source, seen, &found).await };
         if verdict == Verdict::Conflict && entry.source.settings.reject_mismatch {
-            let note = self.note(entry, &seen, found.key, verdict, Problem::Conflict.status());
-            self.finish(Note { body_differs: true, ..note }, Some(&seen), Some(Problem::Conflict));
-            return Answer::Problem(Problem::Conflict);
+            return self.scribe.conflict(entry, seen, found.key);
         }
-        self.repeat(entry, &seen, found, verdict, true)
+        self.scribe.repeat(entry, seen, found, verdict)
     }
 
     async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Verdict {
@@ -249,68 +228,19 @@ impl Receiver {
             Refusal::EventIdMissing => Problem::EventIdMissing,
             _ => Problem::NotAuthentic(entry.source.settings.reject_status),
         };
-        self.turn_away(entry, problem, Some(refusal.code()))
+        self.scribe.turn_away(entry, problem, refusal.code())
     }
 
-    fn turn_away(&self, entry: &Entry, problem: Problem, reason: Option<&'static str>) -> Answer {
-        let reason = reason.unwrap_or_else(|| problem.code());
-        let note = Note {
-            delivery_id: entry.id,
-            received_at: entry.received_at,
-            source: entry.source.name().clone(),
-            event: None,
-            verdict: Verdict::Rejected,
-            status: problem.status(),
-            reason: Some(reason),
-            body_differs: false,
-            duration: self.clock.monotonic().saturating_sub(entry.started),
-            body_digest: None,
-            signed_digest: None,
-            guard_replay: false,
-        };
-        self.tell_of(&note, None, Some(problem));
-        if problem.is_logged() && entry.source.rejected.pass(self.clock.monotonic()) {
-            self.journal.note(note);
-        }
-        Answer::Problem(problem)
-    }
-
-    fn note(&self, entry: &Entry, seen: &Seen, event: DeliveryId, verdict: Verdict, status: u16) -> Note {
-        Note {
-            delivery_id: entry.id,
-            received_at: entry.received_at,
-            source: entry.source.name().clone(),
-            event: Some((event, seen.event_id.clone())),
-            verdict,
-            status,
-            reason: None,
-            body_differs: false,
-            duration: self.clock.monotonic().saturating_sub(entry.started),
-            body_digest: Some(seen.body_digest),
-            signed_digest: Some(seen.signed_digest),
-            guard_replay: false,
+    /// A place among the requests in hand: now, or for a sender that does not come again, before the answer is due.
+    async fn place(&self, entry: &Entry) -> Option<OwnedSemaphorePermit> {
+        match self.settings.load.try_enter() {
+            None if !entry.source.settings.sender_retries => self.within(entry, self.settings.load.enter()).await.flatten(),
+            at_once => at_once,
         }
     }
 
-    fn finish(&self, note: Note, seen: Option<&Seen>, problem: Option<Problem>) {
-        self.tell_of(&note, seen, problem);
-        self.journal.note(note);
-    }
-
-    fn tell_of(&self, note: &Note, seen: Option<&Seen>, problem: Option<Problem>) {
-        let taken = problem.is_none_or(Problem::is_logged) || problem == Some(Problem::Conflict);
-        let notice = DeliveryNotice {
-            at: note.received_at,
-            source: note.source.clone(),
-            event: seen.map(|seen| (seen.event_id.clone(), Arc::clone(&seen.event_type))),
-            verdict: taken.then_some(note.verdict),
-            first: note.event.as_ref().map(|(key, _)| *key).filter(|key| *key != note.delivery_id),
-            status: note.status,
-            problem,
-            reason: note.reason,
-            duration: note.duration,
-        };
-        (self.tell)(&Notice::Delivery(notice));
+    fn turn_away(&self, entry: &Entry, problem: Problem) -> Answer {
+        self.scribe.turn_away(entry, problem, problem.code())
     }
 
     fn open(&self, source: &Arc<Source>) -> Entry {
@@ -321,7 +251,6 @@ impl Receiver {
             received_at,
             held: self.settings.load.body(&source.share),
             started: self.clock.monotonic(),
-            place: None,
         }
     }
 
@@ -377,37 +306,16 @@ impl Receiver {
         }
     }
 
-    /// How long a body may still take.
+    /// When a body must be there: a provider that has given up hears no answer.
+    #[must_use]
+    pub fn body_due(&self, entry: &Entry, deadline: Duration) -> Duration {
+        entry.started + deadline.min(entry.source.settings.answer_deadline)
+    }
+
+    /// The clocks.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
-    }
-}
-
-/// What is still needed of an admitted delivery once the claim has taken it.
-struct Seen {
-    event_id: crate::model::EventId,
-    event_type: Arc<str>,
-    body_digest: Digest,
-    signed_digest: Digest,
-    id_signed: bool,
-    body: bytes::Bytes,
-}
-
-impl Seen {
-    fn of(admitted: &Admitted) -> Self {
-        Self {
-            event_id: admitted.event_id().clone(),
-            event_type: Arc::clone(admitted.event_type()),
-            body_digest: admitted.body_digest(),
-            signed_digest: admitted.signed_digest(),
-            id_signed: admitted.id_signed(),
-            body: admitted.body().clone(),
-        }
-    }
-
-    fn name(&self, entry: &Entry) -> String {
-        format!("{}/{}", entry.source.name(), self.event_id)
     }
 }
 

@@ -23,6 +23,9 @@ pub enum RedriveError {
     /// The handler that is to get it is not configured.
     #[error("there is no handler `{0}`: configured are {1}")]
     UnknownHandler(HandlerName, String),
+    /// The event has no task of the handler that was chosen.
+    #[error("the event has no task of handler `{0}`: it has {1}")]
+    NoTask(HandlerName, String),
     /// The store's own reason.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -43,6 +46,13 @@ pub async fn redrive(
         return Err(RedriveError::UnknownHandler(unknown.clone(), known));
     }
     let report = ledger.find(event).await?.ok_or(LedgerError::NotFound)?;
+    let has_task = |name: &HandlerName| report.tasks.iter().any(|task| task.handler == *name);
+    // A task that was moved before has its new handler's name: asking again is no mistake.
+    let moved = request.to_handler.as_ref().is_some_and(has_task);
+    if let Some(handler) = request.handler.as_ref().filter(|name| !has_task(name) && !moved) {
+        let tasks = report.tasks.iter().map(|task| task.handler.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(RedriveError::NoTask(handler.clone(), if tasks.is_empty() { "none".to_owned() } else { tasks }));
+    }
     let matching = routes.matching(&report.source, &report.event_type).to_vec();
     let name = EventName::Pair(report.source, report.event_id);
     let redrive = Redrive { handler: request.handler, to_handler: request.to_handler, force: request.force, matching };

@@ -1,6 +1,8 @@
 //! Which handlers get an event: by source and by globs over its type.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::model::{HandlerName, SourceName, TypeGlob};
 
@@ -45,21 +47,58 @@ impl Routes {
     }
 }
 
+/// Types that no handler wants, and when that was said last: at most once an hour for each.
+#[derive(Debug, Default)]
+pub(super) struct Unwanted(Mutex<HashMap<(SourceName, Arc<str>), Duration>>);
+
+/// How long a warning is good for.
+const WARN_EVERY: Duration = Duration::from_secs(3600);
+/// Most types that are remembered; beyond, a type is not warned about.
+const TYPES_MAX: usize = 1024;
+
+impl Unwanted {
+    /// Whether it is time to warn about this type, at this monotonic time.
+    pub(super) fn is_news(&self, source: &SourceName, event_type: &Arc<str>, monotonic: Duration) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (source.clone(), Arc::clone(event_type));
+        match said.get(&key) {
+            Some(last) if monotonic.saturating_sub(*last) < WARN_EVERY => false,
+            None if said.len() >= TYPES_MAX => false,
+            _ => {
+                said.insert(key, monotonic);
+                true
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_type_that_nobody_wants_is_warned_about_once_an_hour() {
+        let unwanted = Unwanted::default();
+        let source = SourceName::parse("stripe").expect("a name");
+        let news = |event_type: &str, at_s| unwanted.is_news(&source, &event_type.into(), Duration::from_secs(at_s));
+        assert!(news("a", 0));
+        assert!(!news("a", 3599));
+        assert!(news("b", 3599));
+        assert!(news("a", 3600));
+    }
+
+    #[test]
     fn an_event_goes_to_each_handler_that_hears_its_source_and_wants_its_type() {
+        let glob = |text| TypeGlob::parse(text).expect("a glob");
         let name = |text| HandlerName::parse(text).expect("a name");
         let source = |text| SourceName::parse(text).expect("a name");
         let routes = Routes::new(vec![
             Route { handler: name("all"), sources: None, events: vec![] },
-            Route { handler: name("billing"), sources: Some(vec![source("stripe")]), events: vec![TypeGlob::parse("invoice.*")] },
+            Route { handler: name("billing"), sources: Some(vec![source("stripe")]), events: vec![glob("invoice.*")] },
             Route {
                 handler: name("ci"),
                 sources: Some(vec![source("github")]),
-                events: vec![TypeGlob::parse("push"), TypeGlob::parse("pull_request")],
+                events: vec![glob("push"), glob("pull_request")],
             },
         ]);
         let matching =

@@ -41,6 +41,9 @@ impl fmt::Debug for HttpHandlerSettings {
 /// Why a handler cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidKey {
+    /// There is no key to sign calls with.
+    #[error("there is no key to sign its calls with")]
+    Absent,
     /// The key begins like a Standard Webhooks one and is not base64.
     #[error("the key of `sign_with` begins with whsec_ but what follows is not base64")]
     Base64,

@@ -114,8 +114,22 @@ pub struct TaskReport {
     pub due_at: Option<Timestamp>,
     /// How often it was redriven.
     pub redrives: u32,
+    /// Whether nobody will call it: it is open, and no handler has this name now. The store does not know; who asks it does.
+    #[serde(default)]
+    pub unhandled: bool,
     /// Every attempt, oldest first.
     pub attempts: Vec<AttemptReport>,
+}
+
+impl EventReport {
+    /// Marks the tasks that no one of these handlers will ever be called for.
+    pub fn mark_unhandled<'a>(&mut self, known: impl IntoIterator<Item = &'a HandlerName>) {
+        let known: Vec<&HandlerName> = known.into_iter().collect();
+        for task in &mut self.tasks {
+            let open = matches!(task.state, TaskState::Pending | TaskState::Running);
+            task.unhandled = open && !known.contains(&&task.handler);
+        }
+    }
 }
 
 /// One call of a handler.

@@ -2,17 +2,21 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Condvar, Mutex, OwnedSemaphorePermit, Semaphore, lock};
+use super::{Condvar, Mutex, OwnedSemaphorePermit, Semaphore, lock, now};
 
 /// Most entries with a place in one group.
 pub const CLAIMS_PER_GROUP: usize = 256;
 /// A group takes no further entry once its bodies have this many bytes.
 pub const GROUP_BYTES: usize = 4 << 20;
+/// A group of fewer entries takes along whatever notes wait.
+pub const FEW_ENTRIES: usize = 8;
+/// So many notes go with any group. Fewer wait for more: written together they share the pages that each would dirty.
+pub const NOTES_TOGETHER: usize = 256;
 /// Most notes in one group.
 pub const NOTES_PER_GROUP: usize = 1024;
-/// How long notes wait for other work before they make a group of their own.
+/// How long a note waits for more before it goes with the next group, or alone.
 pub const NOTES_HELD: Duration = Duration::from_millis(100);
 
 /// Why there is no place.
@@ -82,6 +86,8 @@ pub struct Queue<T, N> {
 struct Waiting<T, N> {
     entries: VecDeque<Entry<T>>,
     notes: VecDeque<N>,
+    /// Since when the oldest note waits.
+    noted_at: Option<Instant>,
     closed: bool,
 }
 
@@ -89,7 +95,7 @@ impl<T, N> Queue<T, N> {
     /// A queue for so many entries with a place, and a lane for so many notes.
     #[must_use]
     pub fn new(places: usize, notes_max: usize) -> Self {
-        let waiting = Waiting { entries: VecDeque::new(), notes: VecDeque::new(), closed: false };
+        let waiting = Waiting { entries: VecDeque::new(), notes: VecDeque::new(), noted_at: None, closed: false };
         Self {
             waiting: Mutex::new(waiting),
             came: Condvar::new(),
@@ -145,9 +151,12 @@ impl<T, N> Queue<T, N> {
         }
         waiting.notes.push_back(note);
         let notes = waiting.notes.len();
+        if notes == 1 {
+            waiting.noted_at = Some(now());
+        }
         drop(waiting);
-        // The notes between the first and a full group find the writer waiting already.
-        if notes == 1 || notes == NOTES_PER_GROUP {
+        // The notes between the first and enough of them find the writer waiting already.
+        if notes == 1 || notes == NOTES_TOGETHER {
             self.came.notify_one();
         }
         true
@@ -157,6 +166,9 @@ impl<T, N> Queue<T, N> {
     pub fn requeue(&self, group: Group<T, N>) {
         let mut waiting = lock(&self.waiting);
         group.entries.into_iter().rev().for_each(|entry| waiting.entries.push_front(entry));
+        if !group.notes.is_empty() {
+            waiting.noted_at = Some(now());
+        }
         group.notes.into_iter().rev().for_each(|note| waiting.notes.push_front(note));
     }
 
@@ -166,8 +178,9 @@ impl<T, N> Queue<T, N> {
         let mut waiting = lock(&self.waiting);
         while waiting.entries.is_empty() && !waiting.closed {
             if !waiting.notes.is_empty() {
-                let alone = |now: &mut Waiting<T, N>| now.entries.is_empty() && !now.closed && now.notes.len() < NOTES_PER_GROUP;
-                let held = self.came.wait_timeout_while(waiting, NOTES_HELD, alone);
+                let alone = |now: &mut Waiting<T, N>| now.entries.is_empty() && !now.closed && now.notes.len() < NOTES_TOGETHER;
+                let left = NOTES_HELD.saturating_sub(waiting.notes_age());
+                let held = self.came.wait_timeout_while(waiting, left, alone);
                 waiting = held.unwrap_or_else(PoisonError::into_inner).0;
                 break;
             }
@@ -206,6 +219,16 @@ impl<T, N> Queue<T, N> {
 }
 
 impl<T, N> Waiting<T, N> {
+    fn notes_age(&self) -> Duration {
+        self.noted_at.map_or(Duration::ZERO, |since| now().saturating_duration_since(since))
+    }
+
+    /// Whether notes go with this group: it is small, so that they cost little more than it does and spare a commit of their own; or
+    /// they are many, or old.
+    fn notes_are_due(&self, entries: usize) -> bool {
+        entries < FEW_ENTRIES || self.closed || self.notes.len() >= NOTES_TOGETHER || self.notes_age() >= NOTES_HELD
+    }
+
     fn take_group(&mut self) -> Group<T, N> {
         let mut entries = Vec::with_capacity(self.entries.len().min(CLAIMS_PER_GROUP));
         let (mut claims, mut bytes) = (0, 0);
@@ -215,7 +238,10 @@ impl<T, N> Waiting<T, N> {
             bytes += entry.bytes;
             entries.push(entry);
         }
-        let notes = self.notes.len().min(NOTES_PER_GROUP);
+        let notes = if self.notes_are_due(entries.len()) { self.notes.len().min(NOTES_PER_GROUP) } else { 0 };
+        if notes == self.notes.len() {
+            self.noted_at = None;
+        }
         Group { entries, notes: self.notes.drain(..notes).collect() }
     }
 }
@@ -274,15 +300,27 @@ mod tests {
     }
 
     #[test]
-    fn notes_ride_with_other_work_or_alone_in_the_end() {
-        let queue = Numbers::new(10, 2);
+    fn notes_ride_with_a_small_group_or_alone_and_let_a_large_one_go_first() {
+        let queue = Numbers::new(FEW_ENTRIES, 2);
         assert!(queue.push_note('a'));
         assert!(queue.push_note('b'));
         assert!(!queue.push_note('c'), "the lane is bounded");
         claim(&queue, 1, 0).expect("a place");
         assert_eq!(pop(&queue), (vec![1], vec!['a', 'b']));
         assert!(queue.push_note('d'));
+        let many = 0..u32::try_from(FEW_ENTRIES).expect("a small number");
+        many.clone().for_each(|item| claim(&queue, item, 0).expect("a place"));
+        assert_eq!(pop(&queue), (many.collect(), vec![]));
         assert_eq!(pop(&queue), (vec![], vec!['d']));
+    }
+
+    #[test]
+    fn many_notes_ride_with_other_work() {
+        let queue = Numbers::new(10, NOTES_TOGETHER);
+        (0..NOTES_TOGETHER).for_each(|_| assert!(queue.push_note('a')));
+        (0..8).for_each(|item| claim(&queue, item, 0).expect("a place"));
+        let (claims, notes) = pop(&queue);
+        assert_eq!((claims.len(), notes.len()), (8, NOTES_TOGETHER));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum KeyError {
     /// A secret is not written as the provider writes them.
     #[error("a secret in slot `{slot}` is not {expected}")]
     Undecodable {
+        /// Its place in the settings' list, from 0.
+        place: usize,
         /// Its slot.
         slot: String,
         /// How the provider writes them.
@@ -30,12 +32,16 @@ pub enum KeyError {
     /// Nothing is left of a secret once it is decoded.
     #[error("a secret in slot `{slot}` is empty once decoded")]
     Empty {
+        /// Its place in the settings' list, from 0.
+        place: usize,
         /// Its slot.
         slot: String,
     },
     /// The provider has no such slot.
     #[error("the provider has no secret slot `{slot}`; it has {known}")]
     UnknownSlot {
+        /// The place of a secret of that slot in the settings' list, from 0.
+        place: usize,
         /// The slot.
         slot: String,
         /// Those that there are.
@@ -68,6 +74,17 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// Which of the settings' secrets is at fault, where one is.
+    #[must_use]
+    pub const fn place(&self) -> Option<usize> {
+        match self {
+            Self::Undecodable { place, .. } | Self::Empty { place, .. } | Self::UnknownSlot { place, .. } => Some(*place),
+            Self::UnknownCheck { .. } | Self::NothingAllowed | Self::ParamMissing { .. } | Self::ParamUnknown { .. } => None,
+        }
+    }
+}
+
 /// A secret, ready to be tried.
 pub(super) struct Key {
     /// Its keyed state.
@@ -79,11 +96,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Makes a key by the rule of a check.
-    pub(super) fn new(check: &Check, secret: &Secret) -> Result<Self, KeyError> {
+    /// Makes a key by the rule of a check. `place` is the secret's in the settings' list.
+    pub(super) fn new(check: &Check, secret: &Secret, place: usize) -> Result<Self, KeyError> {
         let slot = || check.slot.as_ref().to_owned();
-        let bytes = decode(check, secret).map_err(|expected| KeyError::Undecodable { slot: slot(), expected })?;
-        let keyed = Keyed::new(check.algorithm, &bytes).ok_or_else(|| KeyError::Empty { slot: slot() })?;
+        let bytes = decode(check, secret).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
+        let keyed = Keyed::new(check.algorithm, &bytes).ok_or_else(|| KeyError::Empty { place, slot: slot() })?;
         Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: bytes.len() < KEY_BYTES_SHORT })
     }
 }

@@ -66,7 +66,7 @@ impl Verifier {
         for (place, check) in preset.checks().iter().enumerate().filter(|(_, check)| allowed.contains(&check.id)) {
             let mut keys = Vec::new();
             for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| **slot == *check.slot) {
-                let key = Key::new(check, secret)?;
+                let key = Key::new(check, secret, number)?;
                 fingerprints[number].2 |= key.is_short;
                 keys.push(key);
             }
@@ -177,8 +177,8 @@ impl std::fmt::Debug for Verifier {
 fn judge(settings: &VerifierSettings) -> Result<(), KeyError> {
     let preset = &settings.preset;
     let slots = preset.slots();
-    if let Some((slot, _)) = settings.secrets.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
-        return Err(KeyError::UnknownSlot { slot: slot.clone(), known: slots.join(", ") });
+    if let Some(place) = settings.secrets.iter().position(|(slot, _)| !slots.contains(&slot.as_str())) {
+        return Err(KeyError::UnknownSlot { place, slot: settings.secrets[place].0.clone(), known: slots.join(", ") });
     }
     let known = || preset.checks().iter().map(|check| &*check.id);
     if let Some(allow) = &settings.allow {

@@ -11,14 +11,14 @@ use super::answer;
 use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
-use crate::ledger::{EventName, StoreState};
+use crate::ledger::{DeliveryFilter, EventName, StoreState};
 use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let read = [
-        web::resource("/healthz").get(healthz),
-        web::resource("/readyz").get(readyz),
+        web::resource("/healthz").get(healthz).route(web::head().to(healthz)),
+        web::resource("/readyz").get(readyz).route(web::head().to(readyz)),
         web::resource("/api/v1/deliveries").get(deliveries),
         web::resource("/api/v1/deliveries/{id}").get(delivery),
         web::resource("/api/v1/events").get(events),
@@ -35,6 +35,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.app_data(web::PathConfig::default().error_handler(no_key));
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
 /// What a query string asks, or the reason why it cannot be understood.
 fn asked<T: DeserializeOwned, U>(request: &HttpRequest, meant: impl FnOnce(T) -> Result<U, InvalidQuery>) -> Result<U, String> {
     let written = web::Query::<T>::from_query(request.query_string());
@@ -85,17 +86,17 @@ async fn deliveries(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpRe
     }
 }
 
-/// The event of a delivery, if it has one.
+/// One delivery: the newest that is not newer than itself.
 async fn delivery(gateway: web::Data<Gateway>, id: web::Path<Uuid>) -> HttpResponse {
     let id = DeliveryId(id.into_inner());
-    let report = match gateway.ledger().find(EventName::Delivery(id)).await {
-        Ok(Some(report)) => report,
-        Ok(None) => return missing(),
-        Err(error) => return answer::of_ledger_error(&error),
-    };
-    match report.deliveries.into_iter().find(|delivery| delivery.delivery_id == id) {
-        Some(delivery) => answer::json(&delivery),
-        None => missing(),
+    let next = Uuid::from_u128(id.0.as_u128().saturating_add(1));
+    let filter = DeliveryFilter { before: Some(DeliveryId(next)), limit: 1, ..DeliveryFilter::default() };
+    match gateway.ledger().deliveries(filter).await {
+        Ok(page) => match page.deliveries.into_iter().find(|delivery| delivery.delivery_id == id) {
+            Some(delivery) => answer::json(&delivery),
+            None => missing(),
+        },
+        Err(error) => answer::of_ledger_error(&error),
     }
 }
 
@@ -110,17 +111,22 @@ async fn events(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpRespon
         Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
     };
     match gateway.ledger().find(name).await {
-        Ok(found) => answer::json(&Events { events: found.into_iter().collect() }),
+        Ok(found) => answer::json(&Events { events: found.into_iter().map(|report| marked(&gateway, report)).collect() }),
         Err(error) => answer::of_ledger_error(&error),
     }
 }
 
 async fn event(gateway: web::Data<Gateway>, key: web::Path<Uuid>) -> HttpResponse {
     match gateway.ledger().find(by_key(&key)).await {
-        Ok(Some(report)) => answer::json(&report),
+        Ok(Some(report)) => answer::json(&marked(&gateway, report)),
         Ok(None) => missing(),
         Err(error) => answer::of_ledger_error(&error),
     }
+}
+
+fn marked(gateway: &Gateway, mut report: EventReport) -> EventReport {
+    report.mark_unhandled(gateway.routes().handlers());
+    report
 }
 
 /// The exact bytes, never as something that a browser would run.

@@ -75,6 +75,7 @@ pub(super) fn of_ledger_error(error: &LedgerError) -> HttpResponse {
 pub(super) fn of_redrive_error(error: &RedriveError) -> HttpResponse {
     match error {
         RedriveError::UnknownHandler(..) => plain_problem(404, "unknown-handler", &error.to_string()),
+        RedriveError::NoTask(..) => plain_problem(404, "no-task", &error.to_string()),
         RedriveError::Ledger(error) => of_ledger_error(error),
     }
 }

@@ -64,7 +64,7 @@ async fn read_body(
     deadline: Duration,
 ) -> Result<Bytes, Problem> {
     let limit = entry.body_limit();
-    let ends = receiver.clock().sleep_until(receiver.clock().monotonic() + deadline);
+    let ends = receiver.clock().sleep_until(receiver.body_due(entry, deadline));
     tokio::pin!(ends);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();

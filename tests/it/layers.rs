@@ -43,7 +43,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("std::io::stderr", &["cli"]),
     ("anstream", &["cli"]),
     ("SystemTime::now", &["clock"]),
-    ("Instant::now", &["clock"]),
+    ("Instant::now", &["clock", "sync"]),
     ("thread::sleep", &[]),
     ("time::sleep(", &[]),
     ("unsafe {", &[]),

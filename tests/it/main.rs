@@ -1,17 +1,25 @@
 //! The one test crate: one module a subject, each test named by the promise that it keeps.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by a panic, and lives in real time"
+)]
 
-mod forwarding;
 mod helpers;
 
 mod admin;
 mod cli;
 mod config;
+mod crash;
 mod duplicates;
+mod forwarding;
 mod layers;
+mod ledger;
 mod outbox;
 mod receive;
 mod redrive;
 mod refusals;
 mod replay;
+mod verify;

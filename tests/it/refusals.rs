@@ -124,7 +124,7 @@ async fn another_method_is_405_and_says_which_are_taken() {
 
 #[tokio::test]
 async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_are_served_again_after() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let other = gateway.beside();
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut first = Connection::to(gateway.public).await;
@@ -141,7 +141,7 @@ async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_ar
 
 #[tokio::test]
 async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let other = gateway.beside();
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut first = Connection::to(gateway.public).await;
@@ -157,7 +157,7 @@ async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
 
 #[tokio::test]
 async fn who_does_not_retry_gets_503_once_the_answer_deadline_has_passed() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\n{SOURCES}")).await;
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let other = gateway.beside();
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
     let mut first = Connection::to(gateway.public).await;
@@ -167,9 +167,9 @@ async fn who_does_not_retry_gets_503_once_the_answer_deadline_has_passed() {
     second.send(&gateway.github("two", "push", b"{}")).await;
     gateway.clock.sleepers(2, Duration::from_secs(8), Duration::from_secs(8)).await;
     gateway.clock.advance(Duration::from_secs(8));
-    for mut sender in [first, second] {
-        assert_eq!(sender.answer().await.status, 503);
-    }
+    assert_eq!(first.answer().await.status, 503);
+    // The first one's place comes free in the same moment: the second finds it, too late for its body, or does not.
+    assert!(matches!(second.answer().await.status, 503 | 408));
     other.execute_batch("ROLLBACK").expect("the lock is ours");
 }
 
@@ -208,14 +208,15 @@ async fn a_chunked_body_over_the_limit_is_413_and_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_408_after_the_body_deadline() {
+async fn a_slow_body_is_408_once_its_deadline_or_the_answers_has_passed() {
     let gateway = Gateway::start(LIMITED).await;
     let mut connection = Connection::to(gateway.public).await;
     let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
     head.extend(b"Content-Length: 100\r\n\r\ncanary");
     connection.send(&head).await;
-    gateway.clock.sleeper(Duration::from_secs(10), Duration::from_secs(10)).await;
-    gateway.clock.advance(Duration::from_secs(10));
+    // Stripe is told after 4 s at the latest, so a body that takes longer is of no use.
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    gateway.clock.advance(ANSWER_DEADLINE);
     assert_refused(&gateway, &connection.answer().await, 408, "body-too-slow").await;
     assert!(connection.is_closed().await);
     assert_eq!(rejected(&gateway).await, ["body-too-slow"]);
@@ -383,7 +384,7 @@ async fn at_most_ten_rejected_deliveries_a_second_and_source_are_logged() {
 
 #[tokio::test]
 async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
-    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\n{SOURCES}")).await;
+    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let padded = |id: &str| format!("{{\"id\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(20 << 10)).into_bytes();
     let other = gateway.beside();
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
@@ -404,7 +405,7 @@ async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
 
 #[tokio::test]
 async fn a_body_over_the_budget_alone_is_503() {
-    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\n{SOURCES}")).await;
+    let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let answer = gateway.send(&http::request("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; 40 << 10])).await;
     assert_refused(&gateway, &answer, 503, "overloaded").await;
     assert_eq!(rejected(&gateway).await, Vec::<String>::new(), "our want of room is counted, not logged");

@@ -7,24 +7,41 @@ use super::row::{ack, delivery_id, digest, headers_text};
 use super::sql;
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Claim, Found, Plan};
+use crate::model::Reason;
 use crate::verify::Admitted;
 
+/// A claim as it goes to the writer, with all that can be made ready before.
+pub(super) struct Row {
+    admitted: Admitted,
+    plan: Plan,
+    headers: String,
+    ack_headers: Option<String>,
+}
+
+impl Row {
+    pub(super) fn new(admitted: Admitted, plan: Plan) -> Self {
+        let headers = headers_text(admitted.headers());
+        let ack_headers = (!plan.ack.headers.is_empty()).then(|| headers_text(&plan.ack.headers));
+        Self { admitted, plan, headers, ack_headers }
+    }
+}
+
 /// See [`crate::ledger::Ledger::claim`].
-pub(super) fn claim(tx: &mut Tx<'_>, admitted: &Admitted, plan: &Plan) -> Result<Claim, Fault> {
-    let source = tx.names.source(tx.conn, admitted.source())?;
-    if planted(Flaw::UniqueConstraintIgnored)
-        && let Some(found) = find(tx.beside.unwrap_or(tx.conn), source, admitted)?
-    {
+pub(super) fn claim(tx: &mut Tx<'_>, row: &Row) -> Result<Claim, Fault> {
+    let source = tx.names.source(tx.conn, row.admitted.source())?;
+    // A read may prove a repeat, and then nothing is written: the insert counts the rowid up even where it finds a conflict. Only
+    // the insert proves a first. The flaw trusts a read that does not see the rest of its group.
+    let conn = if planted(Flaw::UniqueConstraintIgnored) { tx.beside.unwrap_or(tx.conn) } else { tx.conn };
+    if let Some(found) = find(conn, source, &row.admitted)? {
         return Ok(Claim::Found(found));
     }
-    if insert(tx, source, admitted, plan)? == 0 {
-        // The row stands in the way, so it is there: committed, or by an earlier claim of this group.
-        let found = find(tx.conn, source, admitted)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    if insert(tx, source, row)? == 0 {
+        let found = find(tx.conn, source, &row.admitted)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         return Ok(Claim::Found(found));
     }
     let event = tx.conn.last_insert_rowid();
-    tx.execute(sql::ADD_PAYLOAD, params![event, headers_text(admitted.headers()), &admitted.body()[..]])?;
-    for name in &*plan.handlers {
+    tx.execute(sql::ADD_PAYLOAD, params![event, row.headers, &row.admitted.body()[..]])?;
+    for name in &*row.plan.handlers {
         let handler = tx.names.handler(tx.conn, name)?;
         tx.execute(sql::ADD_TASK, params![event, handler, tx.now_us])?;
         tx.wakes.push(name.clone());
@@ -32,9 +49,9 @@ pub(super) fn claim(tx: &mut Tx<'_>, admitted: &Admitted, plan: &Plan) -> Result
     Ok(Claim::First)
 }
 
-fn insert(tx: &Tx<'_>, source: i64, admitted: &Admitted, plan: &Plan) -> rusqlite::Result<usize> {
+fn insert(tx: &Tx<'_>, source: i64, row: &Row) -> rusqlite::Result<usize> {
+    let Row { admitted, plan, .. } = row;
     let statement = if planted(Flaw::UniqueConstraintIgnored) { sql::CLAIM_UNGUARDED } else { sql::CLAIM };
-    let ack_headers = (!plan.ack.headers.is_empty()).then(|| headers_text(&plan.ack.headers));
     let body_bytes = i64::try_from(admitted.body().len()).unwrap_or(i64::MAX);
     tx.execute(
         statement,
@@ -52,9 +69,9 @@ fn insert(tx: &Tx<'_>, source: i64, admitted: &Admitted, plan: &Plan) -> rusqlit
             admitted.signed_digest().0,
             body_bytes,
             plan.ack.status,
-            ack_headers,
+            row.ack_headers,
             &plan.ack.body[..],
-            plan.reason.map(crate::model::Reason::as_str),
+            plan.reason.map(Reason::as_str),
         ],
     )
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Params};
 
 use super::names::Names;
+use super::severity::{Severity, severity};
+use super::sql;
+use crate::flaws::{Flaw, planted};
 use crate::ledger::LedgerError;
 use crate::model::HandlerName;
 use crate::sync::oneshot;
@@ -14,7 +17,7 @@ use crate::sync::oneshot;
 pub(super) enum Fault {
     /// A statement failed.
     Sql(rusqlite::Error),
-    /// The command itself says no; the database is fine.
+    /// The command itself says no, before it has written anything.
     No(LedgerError),
 }
 
@@ -53,7 +56,7 @@ impl Tx<'_> {
 
 /// One change and who waits for it.
 pub(super) trait Command: Send {
-    /// Makes the change in the open transaction. After a rolled-back group it is run again.
+    /// Makes the change in the open transaction. It is run again in another one where that was rolled back.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fault>;
 
     /// It was not done, and will not be.
@@ -124,9 +127,57 @@ pub(super) enum Kind {
     Other,
 }
 
+/// Whether a command can be undone alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Savepoints {
+    None,
+    Each,
+}
+
+/// Whether the commands are through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    All,
+    /// One failed that cannot be undone alone.
+    NotAll,
+}
+
 impl Order {
+    /// Runs the command, and undoes it alone where only it failed and that can be done.
+    pub(super) fn run(&mut self, tx: &mut Tx<'_>, savepoints: Savepoints) -> rusqlite::Result<Ran> {
+        let guarded = savepoints == Savepoints::Each;
+        if guarded {
+            tx.execute(sql::SAVEPOINT, [])?;
+        }
+        let wakes = tx.wakes.len();
+        let told = match self.command.run(tx) {
+            Ok(()) if guarded => return tx.execute(sql::RELEASE, []).map(|_| Ran::All),
+            Ok(()) => return Ok(Ran::All),
+            // Nothing was written before it said no.
+            Err(Fault::No(error)) => error,
+            // In autocommit SQLite has rolled back the whole group; else what is not the statement's own fault ends it too.
+            Err(Fault::Sql(error)) if tx.conn.is_autocommit() || severity(&error) != Severity::Statement => return Err(error),
+            Err(Fault::Sql(_)) if !guarded && !planted(Flaw::SavepointMissing) => return Ok(Ran::NotAll),
+            Err(Fault::Sql(error)) => LedgerError::RolledBack(error.to_string()),
+        };
+        tx.wakes.truncate(wakes);
+        if guarded {
+            tx.execute(sql::UNDO, [])?;
+            tx.execute(sql::RELEASE, [])?;
+            tx.names.undone();
+        }
+        self.command.fail(told);
+        Ok(Ran::All)
+    }
+
+    /// Tells that it was not done. Only a claim hears of a full disk or a locked database: others have waited through them, and
+    /// end so only with the store itself.
     pub(super) fn refuse(mut self, error: LedgerError) {
-        self.command.fail(error);
+        let told = match (self.kind, error) {
+            (Kind::Other, error @ (LedgerError::Full | LedgerError::Busy)) => LedgerError::RolledBack(error.to_string()),
+            (_, error) => error,
+        };
+        self.command.fail(told);
         self.command.answer();
     }
 }

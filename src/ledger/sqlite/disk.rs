@@ -11,6 +11,9 @@ use rustix::fs::{FallocateFlags, fallocate, statfs, statvfs};
 /// Kept free for results of attempts and purges on a full disk: there SQLite cannot even delete.
 pub(super) const RESERVE_BYTES: u64 = 16 << 20;
 
+/// With less free a disk is full, whatever an error calls it.
+const BRIMFUL_BYTES: u64 = 1 << 20;
+
 /// File systems over a network, by the number that `statfs` tells: their locks and flushes are not to be relied on.
 const NETWORKS: &[(u32, &str)] = &[
     (0x6969, "nfs"),
@@ -54,7 +57,8 @@ impl Disk {
 
     /// The name of the network file system, where it is one.
     pub(super) fn network(&self) -> io::Result<Option<&'static str>> {
-        let kind = u32::try_from(i64::from(statfs(&self.directory)?.f_type) & 0xffff_ffff).unwrap_or(0);
+        // The number has 32 bits; how wide its field is depends on the machine.
+        let kind = statfs(&self.directory)?.f_type as u32;
         Ok(NETWORKS.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name))
     }
 
@@ -66,6 +70,11 @@ impl Disk {
     /// Whether there is room again, for the reserve too, so that the state does not flap.
     pub(super) fn has_room(&self) -> bool {
         self.free_bytes().is_ok_and(|free| free >= self.min_free_bytes.saturating_add(RESERVE_BYTES))
+    }
+
+    /// Whether there is no room for anything.
+    pub(super) fn is_brimful(&self) -> bool {
+        self.free_bytes().is_ok_and(|free| free < BRIMFUL_BYTES)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -15,6 +15,8 @@ mod open;
 mod read;
 mod redrive;
 mod row;
+mod settings;
+mod severity;
 mod shared;
 mod sql;
 mod task;
@@ -46,7 +48,7 @@ use shared::{LedgerTime, Shared};
 use writer::Writer;
 
 pub use lock::{Holder, read_holder};
-pub use open::{NewDatabase, OpenError, SqliteSettings};
+pub use settings::{NewDatabase, OpenError, SqliteSettings};
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
 
@@ -76,13 +78,18 @@ impl SqliteLedger {
     /// # Errors
     /// Whatever makes it unsafe to answer a delivery from it.
     pub fn open(settings: SqliteSettings, clock: Arc<dyn Clock>, sources: &[(SourceName, String)]) -> Result<Self, OpenError> {
-        let time = LedgerTime::start(Arc::clone(&clock));
-        let opened = open::open(&settings, sources, clock.wall())?;
+        let time = LedgerTime::start(clock);
+        let opened = open::open(&settings, sources, time.now())?;
         let readers = readers(&opened.path, settings.busy_timeout)?;
+        let places = settings.queue;
+        Self::start(opened, readers, time, places)
+    }
+
+    fn start(opened: open::Opened, readers: Pool, time: LedgerTime, places: usize) -> Result<Self, OpenError> {
         let beside = if planted(Flaw::UniqueConstraintIgnored) { Some(Connection::open(&opened.path)?) } else { None };
         let state = if opened.full { StoreState::Full } else { StoreState::Ready };
         let looked_at = time.monotonic();
-        let shared = Arc::new(Shared::new(settings.queue, time, state));
+        let shared = Arc::new(Shared::new(places, time, state));
         let lock = Arc::new(opened.lock);
         let writer = Writer {
             conn: opened.conn,
@@ -166,7 +173,8 @@ fn readers(path: &Path, busy_timeout: Duration) -> Result<Pool, OpenError> {
 impl Ledger for SqliteLedger {
     fn claim(&self, admitted: Admitted, plan: Plan, patience: Patience) -> Reply<'_, Claim> {
         let body_bytes = admitted.body().len();
-        Box::pin(self.shared.claim(body_bytes, patience, move |tx| claim::claim(tx, &admitted, &plan)))
+        let row = claim::Row::new(admitted, plan);
+        Box::pin(self.shared.claim(body_bytes, patience, move |tx| claim::claim(tx, &row)))
     }
 
     /// The bodies are read after the commit, away from the writer. Should that fail, the leases end by themselves.

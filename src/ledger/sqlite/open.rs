@@ -2,17 +2,20 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use uuid::{NoContext, Uuid};
 
 use super::disk::Disk;
-use super::lock::{Holder, LockFile, NotLocked, Remembered};
-use super::migrate::{MigrateError, migrate};
+use super::lock::{LockFile, NotLocked, Remembered};
+use super::migrate::migrate;
 use super::names::Names;
-use super::{sql, writer};
+use super::settings::{NewDatabase, OpenError, SqliteSettings};
+use super::sql;
 use crate::flaws::{Flaw, planted};
 use crate::model::{SourceName, Timestamp};
 
@@ -23,189 +26,12 @@ pub(super) const BEGIN_PATIENCE: Duration = Duration::from_millis(20);
 /// Statements that stay prepared on a connection.
 const STATEMENTS_KEPT: usize = 64;
 
-/// `page_size` counts only before the first table. A long WAL makes a long checkpoint, and those are most of the tail latency.
-const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 500; PRAGMA journal_size_limit = 16777216; \
+/// Checkpoints are the writer's own matter, see there.
+const WRITER_PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216; \
      PRAGMA cache_size = -65536; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF; \
      PRAGMA temp_store = MEMORY; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;";
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA mmap_size = 0; \
      PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;";
-
-/// What to do where there is no database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewDatabase {
-    /// Make one, unless the lock file remembers that there was one.
-    Allowed,
-    /// Make one in any case: the operator knows that the old one is lost.
-    Replace,
-    /// Refuse: there must be one.
-    Required,
-}
-
-/// Where the database is and how it is opened.
-#[derive(Clone, Debug)]
-pub struct SqliteSettings {
-    /// The database file. Other files stand beside it, named as it is and a suffix.
-    pub path: PathBuf,
-    /// How long a start or a reader waits for another process.
-    pub busy_timeout: Duration,
-    /// Claims stop when less than this many bytes are free.
-    pub min_free: u64,
-    /// Most claims that wait for the writer.
-    pub queue: usize,
-    /// What to do where there is no database.
-    pub new_database: NewDatabase,
-    /// Where the admin listener is, if that is known already.
-    pub admin: Option<String>,
-}
-
-impl SqliteSettings {
-    /// The defaults for a database at `path`.
-    #[must_use]
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            busy_timeout: Duration::from_secs(2),
-            min_free: 64 << 20,
-            queue: 4096,
-            new_database: NewDatabase::Allowed,
-            admin: None,
-        }
-    }
-}
-
-/// Why a database was not opened. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("another gateway has {path} open{}: stop it first", held_by(.holder.as_ref()))]
-    Locked {
-        /// The database.
-        path: PathBuf,
-        /// Who has it, as far as it said.
-        holder: Option<Holder>,
-    },
-    /// There is no such directory, or it is no directory.
-    #[error("the directory of {0} does not exist: make it, or correct the path")]
-    DirectoryMissing(PathBuf),
-    /// The directory is on a network file system.
-    #[error("{path} is on a network file system ({kind}): locks and flushes do not hold there, use a local disk")]
-    NetworkFileSystem {
-        /// The database.
-        path: PathBuf,
-        /// Which one.
-        kind: &'static str,
-    },
-    /// The lock file remembers a database that is not here.
-    #[error("the database at {path} is {what}: restore it, or begin anew with `--new-database` and lose what it knew")]
-    Lost {
-        /// The database.
-        path: PathBuf,
-        /// What is here instead.
-        what: &'static str,
-    },
-    /// There is none and one was required.
-    #[error("there is no database at {0}: correct the path, or let a first start make it")]
-    NoDatabase(PathBuf),
-    /// Its schema is newer than this program.
-    #[error("the database is newer than this program (schema {found}, known up to {known}): use the newer program")]
-    TooNew {
-        /// Its schema's version.
-        found: u32,
-        /// The newest that we know.
-        known: u32,
-    },
-    /// A migration was changed after it was applied.
-    #[error("migration {0} is not the one that was applied to the database: use a published program")]
-    MigrationChanged(String),
-    /// The file is another program's.
-    #[error("{0} is another program's database: correct the path")]
-    NotOurs(PathBuf),
-    /// The database does not hold what was written.
-    #[error("the database is damaged ({0}): restore a backup")]
-    Damaged(String),
-    /// Another process holds it locked, though no gateway.
-    #[error("another program has the database locked: close it and start again")]
-    Busy,
-    /// Not even the start could be written.
-    #[error("the disk is full: free some space and start again")]
-    DiskFull,
-    /// The SQLite that this was built with is too old.
-    #[error("SQLite {0} can lose commits: 3.51.3 or newer is needed")]
-    SqliteTooOld(&'static str),
-    /// SQLite said something else.
-    #[error("the database cannot be used ({0})")]
-    Sql(rusqlite::Error),
-    /// The operating system said something else.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        error: io::Error,
-    },
-}
-
-impl OpenError {
-    /// Whether the store is merely out of reach: taken, missing, on the wrong disk. Else it is damaged, lost or too new.
-    #[must_use]
-    pub const fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Locked { .. }
-                | Self::DirectoryMissing(_)
-                | Self::NetworkFileSystem { .. }
-                | Self::NoDatabase(_)
-                | Self::Busy
-                | Self::Io { .. }
-        )
-    }
-
-    /// A stable word for logs.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Locked { .. } => "database-locked",
-            Self::DirectoryMissing(_) => "directory-missing",
-            Self::NetworkFileSystem { .. } => "network-file-system",
-            Self::Lost { .. } => "database-lost",
-            Self::NoDatabase(_) => "no-database",
-            Self::TooNew { .. } => "database-too-new",
-            Self::MigrationChanged(_) => "migration-changed",
-            Self::NotOurs(_) => "database-not-ours",
-            Self::Damaged(_) => "database-damaged",
-            Self::Busy => "database-busy",
-            Self::DiskFull => "disk-full",
-            Self::SqliteTooOld(_) => "sqlite-too-old",
-            Self::Sql(_) => "database-unusable",
-            Self::Io { .. } => "database-io",
-        }
-    }
-}
-
-fn held_by(holder: Option<&Holder>) -> String {
-    holder.map(|holder| format!(" (pid {})", holder.pid)).unwrap_or_default()
-}
-
-impl From<rusqlite::Error> for OpenError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            _ if writer::is_damage(&error) => Self::Damaged(error.to_string()),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            _ => Self::Sql(error),
-        }
-    }
-}
-
-impl From<MigrateError> for OpenError {
-    fn from(error: MigrateError) -> Self {
-        match error {
-            MigrateError::Newer { found, known } => Self::TooNew { found, known },
-            MigrateError::Changed(name) => Self::MigrationChanged(name),
-            MigrateError::Sql(error) => error.into(),
-        }
-    }
-}
 
 /// What a start found and made.
 pub(super) struct Opened {
@@ -248,22 +74,38 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     })?;
     let expected = Expected { path: &path, remembered, new_database: settings.new_database };
     let exists = expected.check_file(fs::metadata(&path).ok().map(|file| file.len()))?;
-    let opened = connect(&path, exists, settings.busy_timeout)
-        .and_then(|mut conn| prepare(&mut conn, &expected, &disk, sources, wall).map(|ready| (conn, ready)));
-    let (conn, Ready { id, created, mut full }) = match opened {
-        Err(OpenError::Damaged(reason)) => {
-            // The next start looks at all of it, whatever was repaired by then. Best effort: the reason is told now.
-            drop(disk.mark_failed(&reason));
-            return Err(OpenError::Damaged(reason));
-        }
-        other => other?,
+    if !exists {
+        create_private(&path).map_err(at_path)?;
+    }
+    let try_it = || {
+        let connected = connect(&path, settings.busy_timeout);
+        let ready = connected.and_then(|mut conn| prepare(&mut conn, &expected, &disk, sources, wall).map(|ready| (conn, ready)));
+        ready.map_err(|error| error.on(&disk))
     };
+    let mut full = false;
+    let (conn, Ready { id, created }) = match try_it() {
+        Err(OpenError::DiskFull) if disk.release_reserve() => {
+            full = true;
+            try_it()
+        }
+        tried => tried,
+    }
+    .inspect_err(|error| {
+        if error.is_failure() {
+            // The next start looks at all of it. Best effort: the reason is told now.
+            drop(disk.mark_failed(&error.to_string()));
+        }
+    })?;
     lock.sign(id, settings.admin.clone()).map_err(at_path)?;
     if created {
         // The names of the new files are on disk with their directory only.
         path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all()).map_err(at_path)?;
     }
-    full |= disk.is_short() || disk.keep_reserve().is_err();
+    full |= disk.is_short();
+    if let Err(error) = disk.keep_reserve() {
+        tracing::error!(%error, "there is no room for the reserve: no claims are taken until there is");
+        full = true;
+    }
     conn.busy_timeout(BEGIN_PATIENCE)?;
     Ok(Opened { path, conn, disk, lock, created, full })
 }
@@ -307,12 +149,18 @@ impl Expected<'_> {
     }
 }
 
-fn connect(path: &Path, exists: bool, busy_timeout: Duration) -> Result<Connection, OpenError> {
-    let create = if exists { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+/// The database holds bodies, so it is its owner's alone; SQLite gives the files beside it the same mode. It is closed again before
+/// SQLite opens it: a file handle of ours that closed later would take SQLite's locks with it.
+fn create_private(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+}
+
+fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // It counts only before the first table.
     conn.execute_batch("PRAGMA page_size = 8192;")?;
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let ours: bool =
@@ -332,17 +180,16 @@ fn connect(path: &Path, exists: bool, busy_timeout: Duration) -> Result<Connecti
 pub(super) fn prepare_reader(conn: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
     conn.busy_timeout(busy_timeout)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.execute_batch(READER_PRAGMAS)
 }
 
 struct Ready {
     id: Uuid,
     created: bool,
-    full: bool,
 }
 
-/// Checks, schema, and work in hand; on a full disk with the reserve's room.
+/// Checks, schema, and work in hand.
 fn prepare(
     conn: &mut Connection,
     expected: &Expected<'_>,
@@ -351,21 +198,6 @@ fn prepare(
     wall: Timestamp,
 ) -> Result<Ready, OpenError> {
     check_whole_if_marked(conn, disk)?;
-    match make_ready(conn, expected, sources, wall) {
-        Err(OpenError::DiskFull) if disk.release_reserve() => {
-            let (id, created) = make_ready(conn, expected, sources, wall)?;
-            Ok(Ready { id, created, full: true })
-        }
-        other => other.map(|(id, created)| Ready { id, created, full: false }),
-    }
-}
-
-fn make_ready(
-    conn: &mut Connection,
-    expected: &Expected<'_>,
-    sources: &[(SourceName, String)],
-    wall: Timestamp,
-) -> Result<(Uuid, bool), OpenError> {
     migrate(conn, wall.0)?;
     for ends in sql::ENDS {
         conn.query_row(ends, [], |_| Ok(())).optional()?;
@@ -373,7 +205,7 @@ fn make_ready(
     if planted(Flaw::UniqueConstraintIgnored) {
         conn.execute_batch(sql::DROP_IDENTITY)?;
     }
-    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: Option<String> = tx.query_row(sql::DATABASE_ID, [], |row| row.get(0)).optional()?;
     let id = match &found {
         Some(text) => Uuid::try_parse(text).map_err(|error| OpenError::Damaged(error.to_string()))?,
@@ -389,7 +221,7 @@ fn make_ready(
     tx.commit()?;
     // What was recovered may be in the page cache alone. A repeat of it must not be answered before it is on the disk.
     checkpoint(conn)?;
-    Ok((id, found.is_none()))
+    Ok(Ready { id, created: found.is_none() })
 }
 
 /// Leases keep their full length from now, delays are at most their own length, and sources have their present provider.
@@ -430,4 +262,14 @@ fn check_whole_if_marked(conn: &Connection, disk: &Disk) -> Result<(), OpenError
 pub(super) fn checkpoint(conn: &Connection) -> Result<(), OpenError> {
     let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy { Err(OpenError::Busy) } else { Ok(()) }
+}
+
+/// How many pages the WAL has.
+pub(super) fn wal_frames(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?.query_row([], |row| row.get(1))
+}
+
+/// Moves what it can of the WAL, waiting for nobody.
+pub(super) fn checkpoint_now(conn: &Connection) -> rusqlite::Result<()> {
+    conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
 }

@@ -75,6 +75,7 @@ fn tasks(conn: &Connection, event: i64) -> rusqlite::Result<Vec<TaskReport>> {
     let mut statement = conn.prepare_cached(sql::TASKS)?;
     let rows = statement.query_map([event], |row| {
         let report = TaskReport {
+            unhandled: false,
             handler: parsed(row, 1, HandlerName::parse)?,
             state: parsed(row, 2, str::parse)?,
             reason: parsed_if_any(row, 3, str::parse)?,

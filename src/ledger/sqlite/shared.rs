@@ -9,7 +9,7 @@ use super::command::{Fault, Job, Kind, Order, Tx};
 use super::row::micros;
 use crate::clock::Clock;
 use crate::ledger::{LedgerError, Note, Patience, StoreState};
-use crate::model::HandlerName;
+use crate::model::{HandlerName, Timestamp};
 use crate::sync::{Entry, Queue, Refused, Wakes, oneshot, watch};
 
 /// Most notes that wait for the writer.
@@ -30,6 +30,10 @@ impl LedgerTime {
 
     pub(super) fn now_us(&self) -> i64 {
         self.wall_at_open_us.saturating_add(micros(self.monotonic().saturating_sub(self.opened)))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp(self.now_us())
     }
 
     pub(super) fn monotonic(&self) -> Duration {

@@ -1,5 +1,5 @@
-//! Every statement, one for each verb. Nothing else in the crate holds SQL, apart from the migrations and the schema pragmas of
-//! `open.rs`.
+//! Every statement on our tables, one for each verb. Beside it only `listing` puts conditions together, and `open` and `migrate`
+//! speak of the schema itself.
 //!
 //! A statement that moves a task takes its legal from-states from [`TRANSITIONS`](crate::ledger::TRANSITIONS).
 
@@ -22,16 +22,19 @@ pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
 pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
 pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
 
+macro_rules! insert_event {
+    () => {
+        "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, received_at_us, \
+         body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    };
+}
+
 /// Who is first is decided here and nowhere else.
-pub(super) const CLAIM: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, \
-     received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-     ON CONFLICT (source_id, event_id) DO NOTHING";
-/// Test only, for the flaw of that name: without the index there is nothing to conflict with.
-pub(super) const CLAIM_UNGUARDED: &str = "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, \
-     secret, received_at_us, body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-/// Test only, for the flaw of that name.
+pub(super) const CLAIM: &str = concat!(insert_event!(), " ON CONFLICT (source_id, event_id) DO NOTHING");
+/// Test only, for the flaw `unique-constraint-ignored`: without the index there is nothing to conflict with.
+pub(super) const CLAIM_UNGUARDED: &str = insert_event!();
+/// Test only, for the same flaw.
 pub(super) const DROP_IDENTITY: &str = "DROP INDEX IF EXISTS event_identity; \
      CREATE INDEX IF NOT EXISTS event_identity_lost ON event (source_id, event_id);";
 pub(super) const FOUND: &str =
@@ -58,7 +61,7 @@ pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 pub(super) static NEXT_DUE: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT min(due_at_us) FROM task WHERE handler_id = ?1 AND {OPEN}"));
+    LazyLock::new(|| format!("SELECT due_at_us FROM task WHERE handler_id = ?1 AND {OPEN} ORDER BY due_at_us LIMIT 1"));
 pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_type, e.key, e.received_at_us, p.headers, p.body \
@@ -67,7 +70,7 @@ pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_ty
 pub(super) static FINISH: LazyLock<String> = LazyLock::new(|| settle(Verb::Finish));
 pub(super) static RETRY: LazyLock<String> = LazyLock::new(|| settle(Verb::Retry));
 pub(super) static BURY: LazyLock<String> = LazyLock::new(|| settle(Verb::Bury));
-/// Test only, for the flaw of that name: a result counts whoever holds the lease.
+/// Test only, for the flaw `fencing-missing`: a result counts whoever holds the lease.
 pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
      WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
 
@@ -194,3 +197,101 @@ pub(super) const ENDS: &[&str] = &[
     "SELECT task FROM attempt ORDER BY task LIMIT 1",
     "SELECT task FROM attempt ORDER BY task DESC LIMIT 1",
 ];
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::ledger::sqlite::migrate::migrate;
+
+    fn schema() -> Connection {
+        let mut conn = Connection::open_in_memory().expect("memory");
+        migrate(&mut conn, 0).expect("the schema");
+        conn
+    }
+
+    /// What SQLite would do, without the numbers of parameters.
+    fn steps(conn: &Connection, statement: &str) -> String {
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("a statement");
+        let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
+        let rows = explained.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).expect("a plan");
+        rows.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+    }
+
+    #[test]
+    fn a_million_waiting_tasks_cost_no_more_than_ten() {
+        let conn = schema();
+        let by_due = "USING INDEX task_due (handler_id=? AND due_at_us<?)";
+        assert_eq!(steps(&conn, &DUE), format!("SEARCH task {by_due}"), "and no sort");
+        assert_eq!(steps(&conn, &NEXT_DUE), "SEARCH task USING INDEX task_due (handler_id=?)");
+        assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
+        for settle in [&FINISH, &RETRY, &BURY] {
+            assert_eq!(steps(&conn, settle), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
+        }
+        assert_eq!(steps(&conn, KEEP_LEASES), "SCAN task USING INDEX task_running");
+        assert_eq!(steps(&conn, &CLAMP_DELAYS), "SEARCH task USING INDEX task_due (handler_id=? AND due_at_us>?)");
+        assert_eq!(steps(&conn, OPEN_TASKS), "SEARCH task USING INDEX task_due (handler_id=?)");
+    }
+
+    #[test]
+    fn an_event_is_found_by_its_identity() {
+        let conn = schema();
+        let identity = "USING INDEX event_identity (source_id=? AND event_id=?)";
+        assert_eq!(steps(&conn, FOUND), format!("SEARCH event {identity}"));
+        for (statement, sources) in [(EVENT_BY_PAIR, "SEARCH"), (EVENT_BY_ID, "SCAN")] {
+            let plan = steps(&conn, statement);
+            assert!(plan.starts_with(sources) && plan.contains("event_identity (source_id=? AND event_id=?)"), "{plan}");
+        }
+        for statement in [&REDRIVE, &FORCE_REDRIVE, &MOVE, &FORCE_MOVE] {
+            let plan = steps(&conn, statement);
+            assert!(plan.contains("USING INDEX sqlite_autoindex_task_1 (event=?"), "{plan}");
+        }
+        assert!(steps(&conn, SIGNED_BEFORE).contains("delivery_signed (source_id=? AND signed_digest=?)"));
+    }
+
+    #[test]
+    fn a_page_is_read_in_the_order_of_its_index() {
+        let conn = schema();
+        let logged = steps(&conn, &format!("{} ORDER BY d.delivery_id DESC LIMIT ?", *LOGGED));
+        assert!(logged.starts_with("SCAN d;") && !logged.contains("TEMP B-TREE"), "{logged}");
+        let firsts = steps(&conn, &format!("{} ORDER BY e.key DESC LIMIT ?", *FIRSTS));
+        assert!(firsts.starts_with("SCAN e USING INDEX event_key;") && !firsts.contains("TEMP B-TREE"), "{firsts}");
+        assert!(logged.contains("SEARCH x USING INDEX delivery_event (event=?)"), "{logged}");
+    }
+
+    #[test]
+    fn every_statement_fits_the_schema() {
+        let conn = schema();
+        let all = [
+            ADD_SOURCE,
+            SET_PROVIDER,
+            SOURCE,
+            ADD_HANDLER,
+            HANDLER,
+            HANDLER_NAME,
+            HANDLERS,
+            CLAIM,
+            CLAIM_UNGUARDED,
+            ADD_PAYLOAD,
+            ADD_TASK,
+            ADD_ATTEMPT,
+            WORK,
+            SETTLE_UNFENCED,
+            TASKED,
+            EVENT_BY_KEY,
+            EVENT_BY_DELIVERY,
+            &EVENT,
+            TASKS,
+            ATTEMPTS_OF_TASK,
+            BODY,
+            LOG_SINCE,
+            ADD_DELIVERY,
+            DATABASE_ID,
+            SET_DATABASE_ID,
+        ];
+        for statement in all.iter().chain(ENDS) {
+            conn.prepare(statement).expect(statement);
+        }
+    }
+}

@@ -69,7 +69,7 @@ pub(super) fn lease(
             redrives: task.redrives,
         });
     }
-    let next: Option<i64> = tx.conn.prepare_cached(&sql::NEXT_DUE)?.query_row([handler], |row| row.get(0))?;
+    let next: Option<i64> = tx.conn.prepare_cached(&sql::NEXT_DUE)?.query_row([handler], |row| row.get(0)).optional()?;
     Ok((taken, next.map(|due_at| duration(due_at.saturating_sub(tx.now_us)))))
 }
 

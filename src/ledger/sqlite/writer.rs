@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
 
-use super::command::{Fault, Kind, Order, Tx};
+use super::command::{Kind, Order, Ran, Savepoints, Tx};
 use super::disk::Disk;
 use super::lock::LockFile;
 use super::names::Names;
+use super::severity::{Severity, severity};
 use super::shared::Shared;
 use super::{journal, sql};
-use crate::flaws::{Flaw, planted};
 use crate::ledger::{LedgerError, Note, StoreState};
 use crate::model::HandlerName;
 use crate::sync::{Entry, Popped};
@@ -26,6 +26,8 @@ type Group = crate::sync::Group<Order, Note>;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A command other than a claim is given up once its group was rolled back so often.
 const ROLLBACKS_MAX: u8 = 3;
+/// A WAL of so many pages, 4 MiB, is checkpointed. A longer one would make longer pauses.
+const WAL_FRAMES: i64 = 500;
 /// After a rolled-back group, so that a lasting trouble is not tried in a tight loop.
 const REST: Duration = Duration::from_millis(50);
 /// How often a locked database is tried once the queue is closed. Each takes [`super::open::BEGIN_PATIENCE`].
@@ -42,39 +44,6 @@ pub(super) struct Writer {
     pub beside: Option<Connection>,
     pub looked_at: Duration,
     pub last_tries: u32,
-}
-
-/// How bad a failed statement is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    /// It alone failed.
-    Statement,
-    /// Another process has the database.
-    Busy,
-    /// The disk is full.
-    Full,
-    /// Nothing of this process may be written any more.
-    Final,
-}
-
-fn severity(error: &rusqlite::Error) -> Severity {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Severity::Busy,
-        Some(ErrorCode::DiskFull) => Severity::Full,
-        Some(
-            ErrorCode::SystemIoFailure
-            | ErrorCode::DatabaseCorrupt
-            | ErrorCode::NotADatabase
-            | ErrorCode::ReadOnly
-            | ErrorCode::CannotOpen,
-        ) => Severity::Final,
-        _ => Severity::Statement,
-    }
-}
-
-/// Whether an error found while opening means that the database is damaged.
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 impl Writer {
@@ -101,25 +70,52 @@ impl Writer {
         if let Err(error) = self.shared.check_claims() {
             group.entries = refuse_claims(group.entries, &error);
         }
-        match self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])) {
-            Ok(_) => self.last_tries = 0,
-            Err(error) if severity(&error) == Severity::Busy => return self.wait_for_database(group),
-            Err(error) => return self.group_over(group, &error),
-        }
-        let mut wakes = Vec::new();
-        let ran = self.run_all(&mut group, &mut wakes);
-        match ran.and_then(|()| self.conn.prepare_cached(sql::COMMIT)?.execute([]).map(|_| ())) {
-            Ok(()) => self.committed(group, wakes),
-            Err(error) => self.group_over(group, &error),
+        match self.begin_and_run(&mut group) {
+            Ok(wakes) => {
+                self.committed(group, wakes);
+                self.checkpoint();
+            }
+            Err(Over::NotBegun) => self.wait_for_database(group),
+            Err(Over::Sql(error)) => self.group_over(group, &error),
         }
     }
 
-    /// Runs each command in its savepoint. An error is the whole group's.
-    fn run_all(&mut self, group: &mut Group, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<()> {
+    /// One transaction. Savepoints cost a copy of each page that a command touches, so they are set only once they are needed: a
+    /// group in which a command failed is rolled back and run again with one for each.
+    fn begin_and_run(&mut self, group: &mut Group) -> Result<Vec<HandlerName>, Over> {
+        for savepoints in [Savepoints::None, Savepoints::Each] {
+            self.begin()?;
+            let mut wakes = Vec::new();
+            if self.run_all(group, savepoints, &mut wakes)? == Ran::All {
+                self.conn.prepare_cached(sql::COMMIT)?.execute([])?;
+                return Ok(wakes);
+            }
+            self.conn.prepare_cached(sql::ROLLBACK)?.execute([])?;
+            self.names.rolled_back();
+        }
+        // With savepoints every command is through, well or not.
+        Err(Over::Sql(rusqlite::Error::InvalidQuery))
+    }
+
+    fn begin(&mut self) -> Result<(), Over> {
+        match self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])) {
+            Ok(_) => {
+                self.last_tries = 0;
+                Ok(())
+            }
+            Err(error) if severity(&error) == Severity::Busy => Err(Over::NotBegun),
+            Err(error) => Err(Over::Sql(error)),
+        }
+    }
+
+    /// Runs each command. An error is the whole group's.
+    fn run_all(&mut self, group: &mut Group, savepoints: Savepoints, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<Ran> {
         let (conn, now_us) = (&self.conn, self.shared.time.now_us());
         let mut tx = Tx { conn, names: &mut self.names, now_us, wakes, beside: self.beside.as_ref() };
         for entry in &mut group.entries {
-            run_one(&mut tx, &mut entry.item)?;
+            if entry.item.run(&mut tx, savepoints)? == Ran::NotAll {
+                return Ok(Ran::NotAll);
+            }
         }
         for note in &group.notes {
             // A note is one statement, which is undone by itself.
@@ -132,7 +128,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(Ran::All)
     }
 
     /// Answers all together and then wakes: a reply before the commit would promise what is not there.
@@ -142,6 +138,19 @@ impl Writer {
         wakes.sort_unstable();
         wakes.dedup();
         wakes.iter().for_each(|handler| self.shared.wakes.wake(handler));
+    }
+
+    /// Keeps the WAL short. Not left to SQLite: that would checkpoint before the answers, and would pass over an error of it.
+    fn checkpoint(&mut self) {
+        let made = super::open::wal_frames(&self.conn)
+            .and_then(|frames| if frames >= WAL_FRAMES { super::open::checkpoint_now(&self.conn) } else { Ok(()) });
+        let Err(error) = made else { return };
+        match severity(&error) {
+            Severity::Final => self.fail(Group { entries: Vec::new(), notes: Vec::new() }, &error),
+            Severity::Full => drop(self.become_full()),
+            // A long reader, perhaps. The next commit tries again.
+            Severity::Busy | Severity::Statement => tracing::debug!(%error, "no checkpoint was made"),
+        }
     }
 
     /// Nothing of the group is in the database. Claims are told so; the others are run again, as nobody sends them anew.
@@ -262,28 +271,18 @@ impl Writer {
     }
 }
 
-/// Runs one command, and undoes it alone where only it failed.
-fn run_one(tx: &mut Tx<'_>, order: &mut Order) -> rusqlite::Result<()> {
-    let guarded = !planted(Flaw::SavepointMissing);
-    if guarded {
-        tx.execute(sql::SAVEPOINT, [])?;
+/// Why a group is not in the database.
+#[derive(Debug)]
+enum Over {
+    /// Another process has the database.
+    NotBegun,
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Over {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
     }
-    let wakes = tx.wakes.len();
-    let told = match order.command.run(tx) {
-        Ok(()) => return if guarded { tx.execute(sql::RELEASE, []).map(|_| ()) } else { Ok(()) },
-        Err(Fault::No(error)) => error,
-        // In autocommit SQLite has rolled back the whole group; else what is not the statement's own fault ends it too.
-        Err(Fault::Sql(error)) if tx.conn.is_autocommit() || severity(&error) != Severity::Statement => return Err(error),
-        Err(Fault::Sql(error)) => LedgerError::RolledBack(error.to_string()),
-    };
-    tx.wakes.truncate(wakes);
-    if guarded {
-        tx.execute(sql::UNDO, [])?;
-        tx.execute(sql::RELEASE, [])?;
-        tx.names.undone();
-    }
-    order.command.fail(told);
-    Ok(())
 }
 
 fn refuse_claims(entries: Vec<Entry<Order>>, error: &LedgerError) -> Vec<Entry<Order>> {
@@ -307,3 +306,6 @@ impl Drop for FailOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,8 +161,13 @@ impl Cli {
         let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file", &ready_text];
         args.extend(more);
         let process = self.start(&args);
-        // The first line is printed once the file is there.
-        if process.stdout.wait_for(|lines| !lines.is_empty()).is_none() {
+        // The start is announced once the file is there: to people on stdout, to machines in the log.
+        let started = if more.contains(&"json") {
+            process.stderr.wait_for(|lines| lines.iter().any(|line| line.contains("the gateway listens")))
+        } else {
+            process.stdout.wait_for(|lines| !lines.is_empty())
+        };
+        if started.is_none() {
             panic!("serve did not start:\n{}", process.stderr.text());
         }
         let told: Value = serde_json::from_slice(&std::fs::read(&ready).expect("the file is there")).expect("JSON");

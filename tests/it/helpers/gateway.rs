@@ -115,6 +115,7 @@ impl Gateway {
         let tell = Arc::new(move |notice: &Notice| match notice {
             Notice::Delivery(delivery) => drop(tell_delivery.send(delivery.clone())),
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
+            Notice::Stray(_) => {}
         });
         let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print });
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
@@ -246,7 +247,8 @@ impl Gateway {
             for handle in handles {
                 handle.stop(false).await;
             }
-            running.shutdown(drain).await;
+            running.stop_calling(drain).await;
+            running.close().await;
             done.send(()).ok();
         });
         ended

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 pub(crate) mod cli;
 pub(crate) mod clock;
+pub(crate) mod evidence;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod sender;
+pub(crate) mod store;
 pub(crate) mod target;
 
 /// How long a test waits for what must come. Only a test that fails waits so long.

@@ -1,0 +1,184 @@
+//! What `serve` tells: how it started, and then each delivery and each call. People get lines on stdout, machines a log on stderr.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::print::{self, BOLD, paint};
+use super::voice::Voice;
+use super::{Global, LogFormat, check};
+use crate::app::{Gateway, Voices};
+use crate::config::{Settings, SourceSettings};
+use crate::gateway::{AttemptNotice, DeliveryNotice, Notice};
+use crate::handler::Call;
+use crate::ledger::Settlement;
+use crate::model::Verdict;
+
+/// Who is told of what happens.
+pub(super) fn voices(global: &Global, voice: &Voice) -> Voices {
+    let (of_notices, of_events) = (voice.clone(), voice.clone());
+    match (global.log_format, global.quiet) {
+        (_, true) => Voices { tell: Arc::new(|_: &Notice| {}), print: Arc::new(|_: &Call| {}) },
+        (LogFormat::Json, false) => Voices { tell: Arc::new(log), print: Arc::new(|_: &Call| {}) },
+        (LogFormat::Pretty, false) => Voices {
+            tell: Arc::new(move |notice: &Notice| show(notice, &of_notices)),
+            print: Arc::new(move |call: &Call| of_events.say(&print::event(call))),
+        },
+    }
+}
+
+fn show(notice: &Notice, voice: &Voice) {
+    match notice {
+        Notice::Delivery(delivery) => voice.say(&print::delivery(delivery)),
+        // The printer has spoken for itself.
+        Notice::Attempt(attempt) if attempt.handler.as_str() == "printer" && attempt.settlement == Settlement::Done => {}
+        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt)),
+        Notice::Stray(stray) => voice.say(&print::stray(stray)),
+    }
+}
+
+fn log(notice: &Notice) {
+    match notice {
+        Notice::Delivery(delivery) => log_delivery(delivery),
+        Notice::Attempt(attempt) => log_attempt(attempt),
+        Notice::Stray(stray) => tracing::info!(
+            http.method = stray.method,
+            source.name = stray.source,
+            status = stray.problem.status(),
+            reason = stray.problem.code(),
+            "request reached no source"
+        ),
+    }
+}
+
+fn log_delivery(delivery: &DeliveryNotice) {
+    tracing::info!(
+        delivery.id = %delivery.id,
+        source.name = %delivery.source,
+        event.id = delivery.event.as_ref().map(|(id, _)| tracing::field::display(id)),
+        event.r#type = delivery.event.as_ref().map(|(_, event_type)| tracing::field::display(event_type)),
+        verdict = delivery.verdict.map(Verdict::as_str),
+        status = delivery.status,
+        reason = delivery.reason,
+        body_differs = delivery.body_differs,
+        duration_us = micros(delivery.duration),
+        "delivery answered"
+    );
+}
+
+fn log_attempt(attempt: &AttemptNotice) {
+    let (settlement, retry_in, reason) = match attempt.settlement {
+        Settlement::Done => ("done", None, None),
+        Settlement::RetryIn(delay) => ("retry", Some(micros(delay)), None),
+        Settlement::Dead(reason) => ("dead", None, Some(reason.as_str())),
+    };
+    tracing::info!(
+        handler.name = %attempt.handler,
+        source.name = %attempt.source,
+        event.id = %attempt.event_id,
+        attempt = attempt.attempt,
+        outcome = attempt.outcome.code(),
+        status = attempt.outcome.status(),
+        error = attempt.outcome.error(),
+        settlement,
+        retry_in_us = retry_in,
+        reason,
+        duration_us = micros(attempt.duration),
+        "handler called"
+    );
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// How a gateway started.
+pub(super) struct Start<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) listen: SocketAddr,
+    pub(super) admin_listen: SocketAddr,
+    pub(super) is_new: bool,
+}
+
+impl Start<'_> {
+    /// To people in words, to machines as a log line. Warnings go to both.
+    pub(super) async fn announce(&self, global: &Global, gateway: &Gateway, voice: &Voice) {
+        let warnings = self.settings.warnings.iter().cloned().chain(unhandled(gateway).await);
+        if global.log_format == LogFormat::Json {
+            tracing::info!(listen = %self.listen, admin_listen = %self.admin_listen, new_database = self.is_new,
+                database = %self.settings.database.display(), "the gateway listens");
+            return warnings.for_each(|warning| tracing::warn!("{warning}"));
+        }
+        if !global.quiet {
+            voice.say(&self.banner());
+        }
+        warnings.for_each(|warning| print::warning(&warning));
+        if !global.quiet && self.settings.file.is_none() {
+            voice.say(&self.demo_hints());
+        }
+    }
+
+    /// What there is, and where it came from.
+    fn banner(&self) -> String {
+        let new = if self.is_new { "new database" } else { "database" };
+        let mut lines = vec![format!("{} {}", paint(new, BOLD), self.settings.database.display())];
+        lines.extend(self.settings.sources.iter().flat_map(|source| self.source(source)));
+        for handler in &self.settings.handlers {
+            lines.push(format!("{}  {}", paint(&handler.name, BOLD), check::handler_target(handler)));
+        }
+        lines.push(format!("{}  http://{}", paint("admin", BOLD), self.admin_listen));
+        lines.join("\n")
+    }
+
+    fn source(&self, source: &SourceSettings) -> Vec<String> {
+        let base = self.settings.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen));
+        let mut lines = vec![format!("{}  {base}/hooks/{}  {}", paint(&source.name, BOLD), source.name, source.preset.title())];
+        for secret in &source.secrets {
+            if let Some(bytes) = &secret.secret {
+                lines.push(format!("    secret {}, from {}", crate::verify::fingerprint(bytes), secret.origin));
+            }
+        }
+        lines
+    }
+
+    /// What to do next.
+    fn demo_hints(&self) -> String {
+        let listen = self.listen;
+        let to = if listen.port() == 8080 { String::new() } else { format!(" --to http://{listen}") };
+        let github = self.settings.sources.iter().find(|source| source.name.as_str() == "github");
+        let origin = github.and_then(|source| source.secrets.first()).map_or("", |secret| &secret.origin);
+        let secret = match origin.split_once(' ') {
+            Some(("env", variable)) => format!("${variable}"),
+            Some((_, path)) => format!("$(cat {path})"),
+            None => String::new(),
+        };
+        format!(
+            "\nStripe and GitHub cannot reach loopback. To bridge real deliveries:\n    \
+             stripe listen --forward-to {listen}/hooks/stripe      (start serve with its whsec_... in STRIPE_WEBHOOK_SECRET)\n    \
+             gh webhook forward --repo OWNER/REPO --events '*' --url http://{listen}/hooks/github --secret \"{secret}\"\n\
+             Or play signed fixtures, in a second terminal:\n    \
+             {} replay fixtures/stripe fixtures/github{to}\n",
+            own_command()
+        )
+    }
+}
+
+/// Tasks that wait for a handler that is no more.
+async fn unhandled(gateway: &Gateway) -> Vec<String> {
+    let known = gateway.routes().handlers().cloned().collect();
+    let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
+    let say = |(handler, tasks)| {
+        format!(
+            "{} of handler `{handler}` wait, and no handler has that name now: bring it back, or move each with \
+             hookgate redrive ID --handler {handler} --to-handler NEW",
+            print::counted(tasks, "task")
+        )
+    };
+    tasks.into_iter().map(say).collect()
+}
+
+/// How this binary was called: by cargo in a checkout, or by its name.
+fn own_command() -> &'static str {
+    let target = std::env::current_exe().is_ok_and(|path| path.components().any(|part| part.as_os_str() == "target"));
+    if target { "cargo run --" } else { "hookgate" }
+}

@@ -1,0 +1,184 @@
+//! What is refused or warned of when a provider is loaded, with its place.
+
+use hookgate::preset::{Preset, PresetError, PresetWarning, ProvidersText, compile};
+
+const CHECK: &str =
+    "[[providers.acme.check]]\nkind = 'hmac'\nalgorithm = 'sha256'\nsignature = { from = 'header:S', encoding = 'hex' }\n";
+const EVENT: &str = "[providers.acme.event]\nid = ['{body:/id}']\n";
+
+fn load(text: &str) -> Result<(Preset, Vec<PresetWarning>), PresetError> {
+    let providers = ProvidersText::parse(text)?.providers;
+    compile("acme", &providers["acme"])
+}
+
+/// The error, which must point at `at`.
+fn error(text: &str, at: &str) -> String {
+    let error = load(text).expect_err(text);
+    let place = error.span.clone().and_then(|span| text.get(span)).unwrap_or_default();
+    assert!(place.contains(at) && (at.is_empty() || place.len() <= at.len() + 200), "{error}: points at {place:?}, not {at:?}");
+    error.nearest.map_or_else(|| error.message.clone(), |nearest| format!("{} [{nearest}]", error.message))
+}
+
+#[test]
+fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
+    for (written, name) in [
+        ("[[providers.acme.handshake]]\nwhen = []\n", "handshake"),
+        ("[providers.acme.event]\nderive = 'body'\nbatch = '/items'\n", "batch"),
+        ("[providers.acme.event]\nderive = 'body'\nredact = ['body:/x']\n", "redact"),
+        ("[providers.acme.event]\nderive = 'body'\ntime = '{body:/x}'\n", "time"),
+    ] {
+        let event = if written.contains("event") { "" } else { EVENT };
+        let message = error(&format!("{CHECK}{written}{event}"), "");
+        assert!(message.contains(&format!("`{name}` is not supported yet")), "{message}");
+    }
+    let message = error(&format!("[providers.acme]\nlike = 'stripe'\n{CHECK}{EVENT}"), "stripe");
+    assert!(message.contains("`like` is not supported yet"), "{message}");
+    for (field, at) in [
+        ("kind = 'token'", "token"),
+        ("kind = 'public-key'", "public-key"),
+        ("kind = 'none'", "none"),
+        ("algorithm = 'sha1'", "sha1"),
+        ("require = [['{body}', 'x']]", "x"),
+        ("each = '/items'", "/items"),
+        ("key = { derive = 'sha1' }", "sha1"),
+        ("key = { encoding = 'pem' }", "pem"),
+        ("time = { from = 'header:T', unit = 'ms' }", "ms"),
+        ("time = { from = 'query:t' }", "query:t"),
+        ("message = '{url}{body}'", "{url}"),
+        ("message = '{secret}{body}'", "{secret}"),
+        ("signature = { from = 'header:S', encoding = 'base64url' }", "base64url"),
+        ("signature = { from = 'header:S', encoding = 'hex', repeat = true }", "true"),
+        ("signature = { from = ['header:S', 'header:T'], encoding = 'hex' }", "header:T"),
+        ("signature = { from = 'header:S-*', encoding = 'hex' }", "S-*"),
+    ] {
+        let message = error(&with(field), at);
+        assert!(message.contains("not supported yet"), "{field}: {message}");
+    }
+}
+
+/// The plain provider with one field of its check replaced or added.
+fn with(field: &str) -> String {
+    let name = field.split(' ').next().unwrap_or_default();
+    let lines: Vec<&str> = CHECK.lines().filter(|line| !line.starts_with(&format!("{name} "))).chain([field]).collect();
+    format!("{}\n{EVENT}", lines.join("\n"))
+}
+
+#[test]
+fn an_unknown_word_is_refused_and_the_nearest_named() {
+    assert!(error(&with("algorithm = 'sha265'"), "sha265").ends_with("[sha256]"));
+    assert!(error(&with("kind = 'hamc'"), "hamc").ends_with("[hmac]"));
+    assert!(error(&with("mesage = '{body}'"), "mesage").ends_with("[message]"));
+    assert!(error(&with("message = '{boddy}'"), "boddy").ends_with("[body]"));
+    assert!(error(&format!("{CHECK}{EVENT}idsigned = true\n"), "idsigned").ends_with("[id_signed]"));
+    let text = format!("{CHECK}{EVENT}").replace("{body:/id}", "{param:topik}");
+    let text = format!("[providers.acme]\nparams = {{ topic = 'help' }}\n{text}");
+    assert!(error(&text, "topik").ends_with("[topic]"));
+}
+
+#[test]
+fn a_provider_has_a_check_and_exactly_one_way_to_name_events() {
+    assert!(error(EVENT, "").contains("no `check`"));
+    assert!(error(CHECK, "").contains("no `event`"));
+    assert!(error(&format!("{CHECK}[providers.acme.event]\ntype = ['x']\n"), "").contains("neither `id` nor `derive`"));
+    assert!(error(&format!("{CHECK}{EVENT}derive = 'body'\n"), "body").contains("both there"));
+    assert!(error(&format!("{CHECK}[providers.acme.event]\nid = []\n"), "[]").contains("`id` is empty"));
+    assert!(error(&format!("{CHECK}[providers.acme.event]\nid = ['same']\n"), "same").contains("variable of the request"));
+    assert!(error(&format!("{CHECK}[providers.acme.event]\nid = ['{{time}}']\n"), "time").contains("are read from"));
+    assert!(error(&format!("{CHECK}{CHECK}{EVENT}"), "").contains("two checks `default`"));
+}
+
+#[test]
+fn a_message_covers_something_of_the_body() {
+    for message in ["'{header:A}'", "'{method}'", "''", "'text'"] {
+        let message = error(&with(&format!("message = {message}")), "");
+        assert!(message.contains("nothing of the body"), "{message}");
+    }
+    assert!(error(&with("message = '{time}.{body}'"), "time").contains("needs a `time` table"));
+}
+
+#[test]
+fn a_time_that_nothing_signs_is_warned_of() {
+    let warnings = |text: &str| load(text).expect(text).1;
+    let found = warnings(&with("time = { from = 'header:T' }"));
+    assert!(found.len() == 1 && found[0].message.starts_with("unsigned time"), "{found:?}");
+    assert_eq!(warnings(&with("time = { from = 'body:/t' }")), [], "the body is signed");
+    assert_eq!(warnings(&with("time = { from = 'header:T' }\nmessage = '{time}{body}'")), []);
+    assert_eq!(warnings(&with("time = { from = 'header:T' }\nmessage = '{header:t}{body}'")), []);
+}
+
+#[test]
+fn a_promise_that_the_id_is_signed_is_held_to() {
+    let signed = |check: &str, id: &str| format!("{check}[providers.acme.event]\nid = ['{id}']\nid_signed = true\n");
+    assert!(load(&signed(CHECK, "{body:/id}")).is_ok());
+    assert!(load(&signed(CHECK, "{form:id}")).is_ok());
+    assert!(error(&signed(CHECK, "{header:X-Id}"), "true").contains("does not cover the id"));
+    let check = with("message = '{header:x-id}.{body}'").replace(EVENT, "");
+    assert!(load(&signed(&check, "{header:X-Id}")).is_ok());
+    let check = with("message = '{body:/other}'").replace(EVENT, "");
+    assert!(error(&signed(&check, "{body:/id}"), "true").contains("does not cover the id"));
+    let delivery = format!("{CHECK}[providers.acme.event]\nderive = 'delivery'\nid_signed = true\n");
+    assert!(error(&delivery, "true").contains("nothing signs"));
+}
+
+#[test]
+fn the_fields_of_a_signature_fit_each_other() {
+    for (fields, expected) in [
+        ("from = 'header:S'", "needs its `encoding`"),
+        ("from = 'method', encoding = 'hex'", "a signature is in"),
+        ("from = 'signature:t', encoding = 'hex'", "a signature is in"),
+        ("from = 7, encoding = 'hex'", "one locator"),
+        ("from = 'header:S', encoding = 'hex', pair = '='", "`pair` needs `key`"),
+        ("from = 'header:S', encoding = 'hex', key = 'v1'", "`key` needs `pair`"),
+        ("from = 'header:S', encoding = 'hex', pair = '=', key = []", "a name or a list"),
+        ("from = 'header:S', encoding = 'hex', skip = 1", "`skip` needs `split`"),
+        ("from = 'header:S', encoding = 'hex', split = ',', pair = '=', key = 'v1', skip = 1", "without names"),
+        ("from = 'header:S', encoding = 'hex', split = ''", "`split` is empty"),
+        ("from = 'header:S', encoding = 'hex', prefix = ''", "`prefix` is empty"),
+    ] {
+        let message = error(&with(&format!("signature = {{ {fields} }}")), "");
+        assert!(message.contains(expected), "{fields}: {message}");
+    }
+    for (time, rest, expected) in [
+        ("signature:t", "", "needs `pair` and `key`"),
+        ("signature:#0", ", split = ','", "is a signature itself"),
+        ("signature:#0", ", split = ',', pair = '=', key = 'v1'", "needs elements without names"),
+        ("signature:v1", ", split = ',', pair = '=', key = 'v1'", "is the signature itself"),
+        ("body", "", "a time is in"),
+    ] {
+        let signature = format!("signature = {{ from = 'header:S', encoding = 'hex'{rest} }}");
+        let message = error(&with(&format!("{signature}\ntime = {{ from = '{time}' }}")), "");
+        assert!(message.contains(expected), "{time}: {message}");
+    }
+}
+
+#[test]
+fn what_is_answered_is_within_reason() {
+    let ack = |field: &str| format!("{CHECK}{EVENT}[providers.acme.ack]\n{field}\n");
+    for (field, at) in [
+        ("status = 500", "500"),
+        ("status = 302", "302"),
+        ("reject = 200", "200"),
+        ("deadline = 1", "1"),
+        ("type = \"a\\nb\"", "a"),
+    ] {
+        error(&ack(field), at);
+    }
+    let (preset, _) =
+        load(&ack("status = 204\nreject = 403\ndeadline = 3\nretries_for = 0\nbody = 'ok'\ntype = 'text/plain'")).expect("right");
+    let rule = preset.ack();
+    assert_eq!((rule.status, rule.reject, rule.deadline.as_secs(), rule.body.as_str()), (204, 403, 3, "ok"));
+    assert_eq!((rule.retries_for, rule.resend_for), (Some(std::time::Duration::ZERO), None));
+}
+
+#[test]
+fn head_and_names_keep_their_rules() {
+    let head = |field: &str| format!("[providers.acme]\n{field}\n{CHECK}{EVENT}");
+    for (field, at) in
+        [("methods = []", ""), ("methods = ['post']", "post"), ("mark = 'proven'", "proven"), ("titel = 'x'", "titel")]
+    {
+        error(&head(field), at);
+    }
+    let text = format!("{CHECK}{EVENT}").replace("acme", "\"a b\"");
+    let providers = ProvidersText::parse(&text).expect("right shape").providers;
+    assert!(compile("a b", &providers["a b"]).expect_err("no name").message.contains("no provider name"));
+}
