@@ -1,6 +1,9 @@
 //! `hookgate log`: the dedupe log, newest first; with `--follow` it goes on with what comes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
@@ -13,6 +16,9 @@ use crate::web::DeliveryQuery;
 
 /// How often a follower asks.
 const FOLLOW_EVERY: Duration = Duration::from_millis(300);
+/// How far a follower looks back. A delivery has its id from when its head came and its row from when it was answered, so that
+/// a slow one comes after others that are newer by their ids.
+const LOOK_BACK: Duration = Duration::from_secs(60);
 /// Most rows of one question; larger limits ask again.
 const PAGE: usize = 1000;
 
@@ -119,7 +125,16 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     })
 }
 
+/// Until Ctrl-C, which is listened for all the time: one that came while nobody did would be lost.
 async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => Ok(OK),
+        ended = go_on(access, clock, query, page, json) => ended,
+    }
+}
+
+async fn go_on(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
     let print = |delivery: &DeliveryReport| {
         if json {
             return print::json(delivery);
@@ -128,18 +143,25 @@ async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: 
         Ok(())
     };
     page.deliveries.iter().rev().try_for_each(print)?;
-    let mut newest = page.deliveries.first().map(|delivery| delivery.delivery_id.0);
+    // What is older than the first page was not asked for. With nothing older, everything is news.
+    let oldest = page.next.and(page.deliveries.last()).map_or(Uuid::nil(), |delivery| delivery.delivery_id.0);
+    let mut seen: BTreeSet<Uuid> = page.deliveries.iter().map(|delivery| delivery.delivery_id.0).collect();
     loop {
-        tokio::select! {
-            () = clock.sleep_until(clock.monotonic() + FOLLOW_EVERY) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(OK),
+        clock.sleep_until(clock.monotonic() + FOLLOW_EVERY).await;
+        let back = oldest.max(first_id_at(clock.wall().minus(LOOK_BACK)));
+        seen = seen.split_off(&back);
+        let mut after = Some(back);
+        while after.is_some() {
+            let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
+            page.deliveries.iter().filter(|delivery| seen.insert(delivery.delivery_id.0)).try_for_each(print)?;
+            after = page.next.map(|next| next.0);
         }
-        // With nothing seen yet, everything is news.
-        let after = newest.or(Some(uuid::Uuid::nil()));
-        let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
-        page.deliveries.iter().try_for_each(print)?;
-        newest = page.deliveries.last().map(|delivery| delivery.delivery_id.0).or(newest);
     }
+}
+
+/// Before every delivery id of this time or later: ids begin with their time.
+fn first_id_at(time: Timestamp) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(time.0 / 1000).unwrap_or(0), &[0; 10]).into_uuid()
 }
 
 fn show(page: &DeliveryPage, quiet: bool) {

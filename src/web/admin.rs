@@ -37,17 +37,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 #[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
 /// What a query string asks, or the reason why it cannot be understood.
-fn asked<T: DeserializeOwned, U>(
-    request: &HttpRequest,
-    meant: impl FnOnce(T) -> Result<U, InvalidQuery>,
-) -> Result<U, HttpResponse> {
-    let bad = |reason: String| answer::plain_problem(400, "bad-query", &reason);
+fn asked<T: DeserializeOwned, U>(request: &HttpRequest, meant: impl FnOnce(T) -> Result<U, InvalidQuery>) -> Result<U, String> {
     let written = web::Query::<T>::from_query(request.query_string());
     let written = written.map_err(|error| match error {
-        QueryPayloadError::Deserialize(error) => bad(error.to_string()),
-        other => bad(other.to_string()),
+        QueryPayloadError::Deserialize(error) => error.to_string(),
+        other => other.to_string(),
     })?;
-    meant(written.into_inner()).map_err(|error| bad(error.to_string()))
+    meant(written.into_inner()).map_err(|error| error.to_string())
 }
 
 /// Alive: this process answers.
@@ -79,7 +75,7 @@ async fn readyz(gateway: web::Data<Gateway>) -> HttpResponse {
 async fn deliveries(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpResponse {
     let filter = match asked(&request, DeliveryQuery::filter) {
         Ok(filter) => filter,
-        Err(refusal) => return refusal,
+        Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
     };
     match gateway.ledger().deliveries(filter).await {
         Ok(mut page) => {
@@ -112,7 +108,7 @@ struct Events {
 async fn events(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpResponse {
     let name = match asked(&request, EventQuery::name) {
         Ok(name) => name,
-        Err(refusal) => return refusal,
+        Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
     };
     match gateway.ledger().find(name).await {
         Ok(found) => answer::json(&Events { events: found.into_iter().map(|report| marked(&gateway, report)).collect() }),

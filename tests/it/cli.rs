@@ -46,6 +46,11 @@ fn recorded(serving: &Serving, calls: usize) {
     serving.process.stderr.wait_for(|lines| called(lines) >= calls).expect("it runs");
 }
 
+/// The URL of nobody.
+fn target_that_is_gone() -> String {
+    target(Vec::new()).url()
+}
+
 #[test]
 fn serve_says_when_it_is_ready_and_takes_it_back_at_the_end() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -289,8 +294,12 @@ fn check_says_what_each_source_and_handler_will_do_and_shows_no_secret() {
 #[test]
 fn no_secret_is_in_any_output_log_or_file_of_the_store() {
     let target = target(vec![Reply::status(500), Reply::bytes("canary-of-the-handler")]);
-    let table =
-        handler("billing", &target.url(), "headers = { Authorization = { env = \"TOKEN\" } }\nsign_with = { env = \"KEY\" }");
+    let own = "headers = { Authorization = { env = \"TOKEN\" } }\nsign_with = { env = \"KEY\" }";
+    let tables = [
+        handler("billing", &format!("{}?token=canary", target.url()), own),
+        handler("gone", &format!("{}?token=canary", target_that_is_gone()), own),
+    ];
+    let table = tables.concat();
     let sources = SOURCES.replace("literal = \"whsec_canaryStripe0123456789\"", "env = \"STRIPE_WEBHOOK_SECRET\"");
     for format in ["pretty", "json"] {
         let cli = Cli::with_config(&format!("{sources}{table}")).env("TOKEN", "canary-token").env("KEY", "canary-key-0123456789");
@@ -301,6 +310,10 @@ fn no_secret_is_in_any_output_log_or_file_of_the_store() {
         send(&serving, &http::request("POST", "/hooks/stripe", &bad, b"canary"));
         send(&serving, &http::request("POST", "/hooks/nobody?token=canary", &bad, b"canary"));
         runtime().block_on(target.call());
+        match format {
+            "json" => serving.process.stderr.line("not reached"),
+            _ => serving.process.stdout.line("not reached"),
+        };
         for command in
             [&["check"][..], &["log"], &["log", "--json"], &["log", "show", "stripe/evt_1"], &["log", "show", "evt_1", "--json"]]
         {
@@ -545,4 +558,135 @@ fn text_of_a_sender_forges_no_line_and_moves_no_cursor() {
             assert!(!text.chars().any(odd), "{text:?}");
         }
     }
+}
+
+#[test]
+fn a_follower_is_told_of_a_slow_delivery_that_others_overtook() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_0"));
+    let follower = cli.start(&["log", "--follow"]);
+    follower.stdout.line("evt_0");
+    let slow = stripe("evt_slow");
+    let (head, rest) = slow.split_at(slow.len() - 10);
+    runtime().block_on(async {
+        let mut connection = http::Connection::to(serving.listen).await;
+        connection.send(head).await;
+        // The gateway has taken the slow one's head once it has answered a later request of another connection.
+        for id in ["evt_1", "evt_2"] {
+            assert_eq!(http::exchange(serving.listen, &stripe(id)).await.status, 200);
+        }
+        follower.stdout.line("evt_2");
+        connection.send(rest).await;
+        assert_eq!(connection.answer().await.status, 200);
+    });
+    follower.stdout.line("evt_slow");
+    send(&serving, &stripe("evt_3"));
+    follower.stdout.line("evt_3");
+    let told = follower.end(Signal::INT).expect(0);
+    for id in ["evt_0", "evt_1", "evt_2", "evt_3", "evt_slow"] {
+        assert_eq!(told.stdout.matches(id).count(), 1, "each once: {}", told.stdout);
+    }
+    serving.stop().expect(0);
+}
+
+#[test]
+fn no_color_is_honoured_where_colour_would_be_on() {
+    let cli = Cli::new().env("CLICOLOR_FORCE", "1");
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    let commands: [&[&str]; 4] = [&["log"], &["log", "show", "stripe/evt_1"], &["check"], &["log", "--verdict", "frist"]];
+    let coloured = |cli: &Cli, args: &[&str]| {
+        let (_, stdout, stderr) = cli.bytes(args);
+        [stdout, stderr].concat().contains(&0x1b)
+    };
+    for args in commands {
+        assert!(coloured(&cli, args), "{args:?}: colour can be forced");
+    }
+    let cli = cli.env("NO_COLOR", "1");
+    for args in commands {
+        assert!(!coloured(&cli, args), "{args:?}");
+    }
+    let rows = cli.run(&["log", "--json"]).expect(0).json();
+    assert_eq!(rows.len(), 1);
+}
+
+#[test]
+fn several_events_are_redriven_at_once_and_an_unknown_one_stops_them_all() {
+    let target = target(vec![Reply::status(410), Reply::status(410)]);
+    let cli = Cli::with_config(&format!("{SOURCES}{}", handler("billing", &target.url(), "concurrency = 1")));
+    let serving = cli.serve(&[]);
+    for id in ["evt_1", "evt_2"] {
+        send(&serving, &stripe(id));
+        serving.process.stdout.line(&format!("dead (handler-refused); hookgate redrive stripe/{id}"));
+    }
+    cli.run(&["redrive", "stripe/evt_1", "stripe/evt_3", "stripe/evt_2"]).fails(1, &["no event `stripe/evt_3`"]);
+    let dead = cli.run(&["log", "--json", "--state", "dead"]).expect(0).json();
+    assert_eq!(dead.len(), 2, "nothing was redriven");
+    let told = cli.run(&["redrive", "stripe/evt_1", "evt_2", "--json"]).expect(0).json();
+    assert!(told.iter().all(|row| row["tasks"] == 1) && told.len() == 2, "{told:?}");
+    for id in ["evt_1", "evt_2"] {
+        serving.process.stdout.line(&format!("stripe/{id}  attempt 2  [200]"));
+    }
+    serving.stop().expect(0);
+    assert_eq!(target.count(), 4);
+}
+
+#[test]
+fn every_filter_of_log_is_that_of_the_admin_listener() {
+    let cli = Cli::new();
+    let serving = serve_with_log(&cli);
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &github("one", b"{}"));
+    send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
+    recorded(&serving, 2);
+    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    let cases: [(&[&str], usize); 13] = [
+        (&[], 4),
+        (&["--source", "github"], 2),
+        (&["--event-id", "evt_1"], 2),
+        (&["--type", "invoice.*"], 2),
+        (&["--type", "invoice"], 2),
+        (&["--verdict", "rejected"], 1),
+        (&["--state", "done"], 3),
+        (&["--state", "dead"], 0),
+        (&["--handler", "printer", "--verdict", "first"], 2),
+        (&["--since", "1h"], 4),
+        (&["--since", "2099-01-01T00:00:00Z"], 0),
+        (&["--limit", "3"], 3),
+        (&["--source", "stripe", "--verdict", "duplicate"], 1),
+    ];
+    let check = || {
+        for (filter, rows) in cases {
+            let told = cli.run(&[&["log", "--json"], filter].concat()).expect(0).json();
+            assert_eq!(told.len(), rows, "{filter:?}");
+        }
+        cli.run(&["log", "--since", "yesterday"]).fails(2, &["--since"]);
+        cli.run(&["log", "--source", "Not A Name"]).fails(2, &["source"]);
+    };
+    check();
+    serving.stop().expect(0);
+    check();
+}
+
+#[test]
+fn a_request_in_hand_at_the_end_is_still_taken_and_answered() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    let body = stripe_body("evt_1", "invoice.paid");
+    let mut signed = sender::stripe(STRIPE, now_s(), &body);
+    signed.push(("Expect".to_owned(), "100-continue".to_owned()));
+    let request = http::request("POST", "/hooks/stripe", &signed, &body);
+    let (head, body) = request.split_at(request.len() - body.len());
+    runtime().block_on(async {
+        let mut connection = http::Connection::to(serving.listen).await;
+        connection.send(head).await;
+        assert_eq!(connection.answer().await.status, 100, "the head has been read");
+        serving.process.signal(Signal::TERM);
+        connection.send(body).await;
+        assert_eq!(connection.answer().await.status, 200);
+    });
+    serving.stop().expect(0);
+    assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
 }

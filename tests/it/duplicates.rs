@@ -268,3 +268,16 @@ async fn a_repeat_after_a_restart_meets_its_record() {
     assert_eq!(recorded(&repeat), recorded(&first));
     assert_eq!((target.count(), gateway.rows("event")), (1, 1));
 }
+
+#[tokio::test]
+async fn another_body_after_the_first_is_purged_is_a_duplicate_as_nothing_is_left_to_compare() {
+    let gateway = Gateway::start(SOURCES).await;
+    let first = gateway.accept("evt_1", "invoice.paid").await;
+    gateway.beside().execute("DELETE FROM payload", []).expect("the table is there");
+    let second = gateway.accept("evt_1", "invoice.voided").await;
+    assert!(is_replay(&second));
+    assert_eq!(recorded(&second), recorded(&first));
+    let log = gateway.deliveries().await;
+    assert_eq!((&log[0]["verdict"], &log[0]["body_differs"]), (&json!("duplicate"), &json!(true)));
+    assert_eq!(gateway.rows("payload"), 0, "nor is the second kept in its place");
+}

@@ -378,3 +378,29 @@ async fn an_orderly_stop_waits_for_calls_in_hand_and_records_them() {
     assert_eq!((&task["state"], &task["attempts"][0]["status"]), (&json!("done"), &json!(200)));
     assert_eq!(target.count(), 1);
 }
+
+#[tokio::test]
+async fn setting_the_wall_clock_moves_no_retry_and_no_deadline() {
+    for (forward, by) in [(true, s(864_000)), (false, s(864_000)), (true, s(3600)), (false, s(60))] {
+        let gate = Gate::closed();
+        let target = Target::start([Reply::status(500), Reply::After(gate.clone(), Box::new(Reply::status(200)))]).await;
+        let gateway = with(&target, "retry = [\"2m\"]").await;
+        gateway.accept("evt_1", "invoice.paid").await;
+        gateway.attempt().await;
+        let (from, to) = around(120);
+        let due = gateway.clock.sleeper(from, to).await;
+        let wall = hookgate::clock::Clock::wall(&*gateway.clock);
+        gateway.clock.set_wall(if forward { wall.plus(by) } else { wall.minus(by) });
+        gateway.clock.advance(due - Duration::from_micros(1));
+        gateway.write_log().await;
+        assert_eq!(target.count(), 1, "not before its delay");
+        gateway.clock.advance(Duration::from_micros(1));
+        target.call().await;
+        target.call().await;
+        gateway.clock.sleeper(s(10), s(10)).await;
+        gateway.clock.set_wall(wall);
+        gateway.clock.advance(s(10));
+        assert_eq!(gateway.attempt().await.outcome, Outcome::TimedOut, "at its deadline");
+        gate.let_through(1);
+    }
+}

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::helpers::gateway::{ANSWER_DEADLINE, Gateway, SOURCES, handler, problem, stripe_body};
-use crate::helpers::http::Connection;
+use crate::helpers::gateway::{ANSWER_DEADLINE, GITHUB, Gateway, SOURCES, handler, problem, stripe_body};
+use crate::helpers::http::{self, Connection};
+use crate::helpers::sender;
 use crate::helpers::target::Target;
 
 #[tokio::test]
@@ -62,4 +63,72 @@ async fn no_2xx_is_sent_before_the_commit() {
     other.execute_batch("ROLLBACK").expect("the lock is ours");
     let answer = gateway.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     assert_eq!(answer.status, 200, "the retry finds out");
+}
+
+#[tokio::test]
+async fn a_body_of_several_mebibytes_is_proven_stored_and_handed_on_byte_for_byte() {
+    let target = Target::start([]).await;
+    let gateway = Gateway::start(&format!("{SOURCES}{}", handler("deploy", &target.url(), ""))).await;
+    let body: Vec<u8> = (0..5_u32 << 20).map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).expect("a byte")).collect();
+    let mut spoilt = body.clone();
+    spoilt[3 << 20] ^= 1;
+    let signed = sender::github(GITHUB, "one", "push", &body);
+    assert_eq!(gateway.send(&http::request("POST", "/hooks/github", &signed, &spoilt)).await.status, 401, "one bit is changed");
+    assert_eq!(gateway.send(&http::chunked("POST", "/hooks/github", &signed, &body, 100_000)).await.status, 200);
+    assert!(target.call().await.body == body);
+    assert_eq!(gateway.event("github", "one").await["body_bytes"], 5 << 20);
+    gateway.attempt().await;
+}
+
+#[tokio::test]
+async fn deliveries_of_many_connections_are_each_answered_as_their_own() {
+    let gateway = Gateway::start(SOURCES).await;
+    let requests: Vec<_> = (0..100).map(|n| gateway.stripe(&stripe_body(&format!("evt_{n}"), "invoice.paid"))).collect();
+    let answers = futures_util::future::join_all(requests.iter().map(|request| gateway.send(request))).await;
+    for (n, answer) in answers.iter().enumerate() {
+        assert_eq!((answer.status, answer.header("hookgate-event-id")), (200, Some(format!("stripe/evt_{n}").as_str())));
+    }
+    assert_eq!(gateway.rows("event"), 100);
+}
+
+#[tokio::test]
+async fn requests_of_one_connection_are_answered_in_their_order() {
+    let gateway = Gateway::start(SOURCES).await;
+    let mut connection = Connection::to(gateway.public).await;
+    let all: Vec<u8> = (0..10).flat_map(|n| gateway.stripe(&stripe_body(&format!("evt_{n}"), "invoice.paid"))).collect();
+    connection.send(&all).await;
+    for n in 0..10 {
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.header("hookgate-event-id")), (200, Some(format!("stripe/evt_{n}").as_str())));
+    }
+}
+
+#[tokio::test]
+async fn any_of_several_secrets_proves_a_delivery_and_the_log_says_which() {
+    let two = "secrets = [{ literal = \"newest-secret-0123456789\" }, { literal = \"canaryGithub0123456789abcdef\" }]";
+    let gateway = Gateway::start(&format!("[sources.github]\nprovider = \"github\"\n{two}\n")).await;
+    let mut prints = Vec::new();
+    for (id, secret) in [("one", GITHUB), ("two", "newest-secret-0123456789")] {
+        let request = http::request("POST", "/hooks/github", &sender::github(secret, id, "push", b"{}"), b"{}");
+        assert_eq!(gateway.send(&request).await.status, 200, "{id}");
+        prints.push(gateway.event("github", id).await["secret"].as_str().expect("a fingerprint").to_owned());
+    }
+    assert_ne!(prints[0], prints[1]);
+    let request = http::request("POST", "/hooks/github", &sender::github("another", "three", "push", b"{}"), b"{}");
+    assert_eq!(gateway.send(&request).await.status, 401);
+}
+
+#[tokio::test]
+async fn freshness_goes_by_the_wall_clock_as_it_is_now() {
+    let gateway = Gateway::start(SOURCES).await;
+    let request = gateway.stripe(&stripe_body("evt_1", "invoice.paid"));
+    let then = hookgate::clock::Clock::wall(&*gateway.clock);
+    for (wall, status) in [
+        (then.plus(std::time::Duration::from_secs(301)), 401),
+        (then.minus(std::time::Duration::from_secs(301)), 401),
+        (then, 200),
+    ] {
+        gateway.clock.set_wall(wall);
+        assert_eq!(gateway.send(&request).await.status, status, "{wall}");
+    }
 }

@@ -443,3 +443,94 @@ async fn a_malformed_request_is_4xx_or_hung_up_on_and_harms_nobody() {
     assert_eq!(gateway.rows("event"), 0);
     gateway.accept("evt_1", "invoice.paid").await;
 }
+
+#[tokio::test]
+async fn on_a_disk_without_room_claims_stop_and_readyz_says_so() {
+    let gateway = Gateway::start(&format!("[store]\nmin_free = \"900PiB\"\n{SOURCES}")).await;
+    for request in [gateway.stripe(&stripe_body("evt_1", "invoice.paid")), gateway.github("one", "push", b"{}")] {
+        let answer = gateway.send(&request).await;
+        assert_refused(&gateway, &answer, 503, "storage-full").await;
+        assert_eq!(answer.header("retry-after"), Some("60"));
+    }
+    assert_eq!(rejected(&gateway).await, Vec::<String>::new(), "our fault is counted, not logged");
+    let ready = gateway.ask("GET", "/readyz", &Fields::new(), b"").await;
+    assert_eq!((ready.status, ready.json()), (503, serde_json::json!({ "ready": false, "reason": "storage-full" })));
+    let alive = gateway.ask("GET", "/healthz", &Fields::new(), b"").await;
+    assert_eq!(alive.status, 200);
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_503_and_the_retry_finds_out() {
+    let gateway = Gateway::start(SOURCES).await;
+    let other = gateway.beside();
+    // Somebody forbids the last statement of a claim, so that what came before it must not stay.
+    other
+        .execute_batch("CREATE TRIGGER stop BEFORE INSERT ON payload BEGIN SELECT RAISE(ABORT, 'canary'); END")
+        .expect("a trigger");
+    let request = gateway.stripe(&stripe_body("evt_1", "invoice.paid"));
+    let answer = gateway.send(&request).await;
+    assert_refused(&gateway, &answer, 503, "store-unavailable").await;
+    let after: u64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("a number");
+    assert!((5..=7).contains(&after), "{after}");
+    other.execute_batch("DROP TRIGGER stop").expect("it is there");
+    let retry = gateway.send(&request).await;
+    assert_eq!((retry.status, retry.header("idempotent-replayed")), (200, None), "nothing of the failed one stayed");
+}
+
+#[tokio::test]
+async fn a_refused_body_is_never_read_as_a_request() {
+    let gateway = Gateway::start(LIMITED).await;
+    let inner = gateway.github("smuggled", "push", b"{}");
+    let outer: [(&str, &str, Fields, u16); 5] = [
+        ("POST", "/hooks/unknown", Fields::new(), 404),
+        ("POST", "/hooks/retired", Fields::new(), 410),
+        ("PUT", "/hooks/stripe", Fields::new(), 405),
+        ("POST", "/hooks/stripe", fields(&[("Content-Encoding", "gzip")]), 415),
+        ("POST", "/nowhere", Fields::new(), 404),
+    ];
+    for (method, path, with, status) in outer {
+        let mut connection = Connection::to(gateway.public).await;
+        connection.send(&http::request(method, path, &with, &inner)).await;
+        assert_eq!(connection.answer().await.status, status, "{path}");
+        // Whether the connection is kept is the gateway's to say; the next answer is to the next request.
+        connection.send(&http::request("GET", "/healthz", &Fields::new(), b"")).await;
+        connection.no_more().await;
+        if let Some(answer) = crate::helpers::soon("an answer or the end", connection.try_answer()).await {
+            assert_eq!(answer.text(), "ok\n", "{path}");
+        }
+        assert!(connection.is_closed().await, "{path}: one answer a request");
+    }
+    let mut over = http::head("POST", "/hooks/stripe", &Fields::new());
+    over.extend(b"Content-Length: 1025\r\n\r\n");
+    let mut connection = Connection::to(gateway.public).await;
+    connection.send(&[over, inner].concat()).await;
+    assert_eq!(connection.answer().await.status, 413);
+    assert!(connection.is_closed().await);
+    assert_eq!(gateway.rows("event"), 0);
+}
+
+#[tokio::test]
+async fn who_asks_before_it_sends_too_much_is_told_413() {
+    let gateway = Gateway::start(LIMITED).await;
+    let mut connection = Connection::to(gateway.public).await;
+    let mut head = http::head("POST", "/hooks/stripe", &fields(&[("Expect", "100-continue")]));
+    head.extend(b"Content-Length: 1025\r\n\r\n");
+    connection.send(&head).await;
+    let mut answer = connection.answer().await;
+    if answer.status == 100 {
+        answer = connection.answer().await;
+    }
+    assert_refused(&gateway, &answer, 413, "body-too-large").await;
+}
+
+#[tokio::test]
+async fn too_many_or_too_long_header_fields_are_431() {
+    let gateway = Gateway::start(SOURCES).await;
+    for (count, bytes) in [(200, 10), (3, 100 << 10)] {
+        let many: Fields = (0..count).map(|n| (format!("X-Canary-{n}"), "c".repeat(bytes))).collect();
+        let answer = gateway.send(&http::request("POST", "/hooks/stripe", &many, b"{}")).await;
+        assert_eq!(answer.status, 431, "{count} fields of {bytes} bytes: {answer:?}");
+        assert!(!answer.text().to_lowercase().contains("canary"));
+    }
+    assert_eq!(gateway.rows("event"), 0);
+}

@@ -241,6 +241,11 @@ impl Process {
         self.child.as_ref().expect("it runs").id()
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.child.as_ref().expect("it runs")), signal).expect("our own child");
+    }
+
     /// Sends a signal and waits for the end.
     #[track_caller]
     pub(crate) fn end(mut self, signal: Signal) -> Output {

@@ -30,6 +30,11 @@ impl WatchedClock {
         self.manual.advance(by);
     }
 
+    /// The wall clock alone is set anew.
+    pub(crate) fn set_wall(&self, wall: Timestamp) {
+        self.manual.set_wall(wall);
+    }
+
     /// The wall clock's whole seconds.
     pub(crate) fn now_s(&self) -> i64 {
         self.wall().unix_s()

@@ -290,7 +290,7 @@ type Started = (Running, Vec<actix_web::dev::ServerHandle>, [SocketAddr; 2]);
 
 async fn start(settings: Settings, clock: Arc<dyn Clock>, voices: Voices) -> Started {
     let sources: Vec<_> = settings.sources.iter().map(|source| (source.name.clone(), source.preset.name().to_string())).collect();
-    let sqlite = SqliteSettings::at(settings.database.clone());
+    let sqlite = SqliteSettings { min_free: settings.min_free, ..SqliteSettings::at(settings.database.clone()) };
     let store = Arc::new(SqliteLedger::open(sqlite, Arc::clone(&clock), &sources).expect("the store opens"));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let running = Running::start(&settings, ledger, store as Arc<dyn Journal>, clock, voices).await.expect("the gateway starts");
