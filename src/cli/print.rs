@@ -116,6 +116,8 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> St
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
         table.force_no_tty();
+    } else {
+        table.enforce_styling();
     }
     table.set_header(head.iter().map(|text| cell(&((*text).to_owned(), DIM))));
     rows.iter().for_each(|row| {
