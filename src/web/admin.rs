@@ -35,7 +35,6 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.app_data(web::PathConfig::default().error_handler(no_key));
 }
 
-#[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
 /// What a query string asks, or the reason why it cannot be understood.
 fn asked<T: DeserializeOwned, U>(request: &HttpRequest, meant: impl FnOnce(T) -> Result<U, InvalidQuery>) -> Result<U, String> {
     let written = web::Query::<T>::from_query(request.query_string());
