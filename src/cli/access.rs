@@ -245,7 +245,7 @@ async fn refused(response: reqwest::Response) -> Failure {
         response.json::<Problem>().await.unwrap_or_else(|_none| Problem { r#type: String::new(), title: status.to_string() });
     let Problem { r#type: code, title } = problem;
     // The same exit codes as with the database in hand.
-    if code.ends_with(":ambiguous-id") || code.ends_with(":unknown-handler") {
+    if [":ambiguous-id", ":unknown-handler", ":no-task"].iter().any(|wrong| code.ends_with(wrong)) {
         return Failure::new(USAGE, title);
     }
     match status {

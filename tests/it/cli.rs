@@ -463,7 +463,10 @@ fn redrive_works_on_a_running_gateway_and_without_one() {
     serving.process.stdout.line("attempt 2");
     cli.run(&["redrive", "stripe/evt_2"]).fails(1, &["no event"]);
     cli.run(&["redrive", "stripe/evt_1", "--to-handler", "nobody"]).fails(2, &["there is no handler `nobody`", "billing"]);
+    let no_task = |cli: &Cli| cli.run(&["redrive", "stripe/evt_1", "--handler", "nobody"]);
+    no_task(&cli).fails(2, &["nobody", "billing"]);
     serving.stop().expect(0);
+    no_task(&cli).fails(2, &["nobody", "billing"]);
     cli.run(&["redrive", "stripe/evt_1", "--to-handler", "nobody"]).fails(2, &["there is no handler `nobody`", "billing"]);
     cli.run(&["redrive", "stripe/evt_2"]).fails(1, &["no event"]);
     let told = cli.run(&["redrive", "stripe/evt_1"]).expect(0);
