@@ -114,6 +114,7 @@ pub(super) fn plain(text: impl Into<String>) -> Piece {
 pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    // The one judge of colour for everything that is printed: the table's own would not hear NO_COLOR and CLICOLOR_FORCE.
     if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
         table.force_no_tty();
     } else {

@@ -690,3 +690,26 @@ fn a_request_in_hand_at_the_end_is_still_taken_and_answered() {
     serving.stop().expect(0);
     assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
 }
+
+#[test]
+fn log_show_takes_a_githubs_uuid_for_its_event_and_shows_a_rejected_delivery_by_its_id() {
+    let cli = Cli::new();
+    let serving = serve_with_log(&cli);
+    let uuid = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
+    send(&serving, &github(uuid, b"{}"));
+    send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
+    recorded(&serving, 1);
+    cli.run(&["redrive", uuid]).expect(0);
+    let rejected = cli.run(&["log", "--json", "--verdict", "rejected"]).expect(0).json().remove(0);
+    let check = || {
+        let found = cli.run(&["log", "show", uuid, "--json"]).expect(0).json().remove(0);
+        assert_eq!((&found["source"], &found["event_id"]), (&json!("github"), &json!(uuid)));
+        let id = rejected["delivery_id"].as_str().expect("an id");
+        assert_eq!(cli.run(&["log", "show", id, "--json"]).expect(0).json(), [rejected.clone()]);
+        assert!(cli.run(&["log", "show", id]).expect(0).stdout.contains("signature-missing"));
+    };
+    check();
+    serving.stop().expect(0);
+    check();
+    cli.run(&["log", "--follow"]).fails(3, &["no gateway runs"]);
+}

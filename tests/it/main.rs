@@ -18,6 +18,7 @@ mod forwarding;
 mod layers;
 mod ledger;
 mod outbox;
+mod problems;
 mod readme;
 mod receive;
 mod redrive;

@@ -190,8 +190,8 @@ async fn an_answer_that_does_not_end_as_it_should_is_a_failed_attempt() {
 
 #[tokio::test]
 async fn a_complete_answer_up_to_1_mib_is_an_answer() {
-    let long = format!("HTTP/1.1 201 OK\r\nContent-Length: {}\r\n\r\n{}", 1 << 20, "x".repeat(1 << 20));
-    let target = Target::start([Reply::bytes(&long), Reply::bytes("HTTP/1.1 204 No Content\r\n\r\n")]).await;
+    let long = format!("HTTP/1.1 201 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", 1 << 20, "x".repeat(1 << 20));
+    let target = Target::start([Reply::bytes(&long), Reply::bytes("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")]).await;
     let gateway = with(&target, "").await;
     for (id, status) in [("evt_1", 201), ("evt_2", 204)] {
         gateway.accept(id, "invoice.paid").await;
