@@ -91,8 +91,8 @@ impl fmt::Display for Table {
         writeln!(f, "{}, load average {} before, {} after\n", machine(), self.load_before, load_average())?;
         writeln!(
             f,
-            "medians (min-max)          {:<22} {:<18} {:<16} {:<18} events/commit",
-            "req/s", "CPU us/req", "p50 ms", "p99 ms"
+            "medians (min-max)          {:<22} {:<22} {:<18} {:<18} {:<18} KiB/event",
+            "req/s", "CPU us/req", "p50 ms", "p99 ms", "events/commit"
         )?;
         for (title, rows) in &self.configurations {
             let of = |value: &dyn Fn(&Row) -> f64, digits| range(rows.iter().map(value), digits);
@@ -100,7 +100,7 @@ impl fmt::Display for Table {
             let written = range(rows.iter().filter_map(|row| row.written_kib), 1);
             writeln!(
                 f,
-                "{title:<26} {:<22} {:<18} {:<16} {:<18} {per_commit:<18} {written}",
+                "{title:<26} {:<22} {:<22} {:<18} {:<18} {per_commit:<18} {written}",
                 of(&Row::per_second, 0),
                 of(&Row::cpu_us, 1),
                 of(&|row| row.quantile_ms(0.5), 2),
