@@ -161,11 +161,12 @@ impl Cli {
         let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file", &ready_text];
         args.extend(more);
         let process = self.start(&args);
-        // The start is announced once the file is there: to people on stdout, to machines in the log.
+        // The start is announced once the file is there: to people on stdout, to machines in the log. Handlers of waiting tasks may be
+        // called before that.
         let started = if more.contains(&"json") {
             process.stderr.wait_for(|lines| lines.iter().any(|line| line.contains("the gateway listens")))
         } else {
-            process.stdout.wait_for(|lines| !lines.is_empty())
+            process.stdout.wait_for(|lines| lines.iter().any(|line| line.starts_with("admin  http")))
         };
         if started.is_none() {
             panic!("serve did not start:\n{}", process.stderr.text());
