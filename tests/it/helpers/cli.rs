@@ -166,7 +166,7 @@ impl Cli {
         let started = if more.contains(&"json") {
             process.stderr.wait_for(|lines| lines.iter().any(|line| line.contains("the gateway listens")))
         } else {
-            process.stdout.wait_for(|lines| lines.iter().any(|line| line.starts_with("admin  http")))
+            process.stdout.wait_for(|lines| lines.iter().any(|line| line.contains("  http://") && line.contains("admin")))
         };
         if started.is_none() {
             panic!("serve did not start:\n{}", process.stderr.text());
