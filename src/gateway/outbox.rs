@@ -12,11 +12,13 @@ use super::decide::{RetryPolicy, settle};
 use super::notice::{AttemptNotice, Notice, Tell};
 use crate::clock::Clock;
 use crate::handler::{Call, Handler};
-use crate::ledger::{Attempt, Leased, Ledger, LedgerError, Settled, Work};
-use crate::model::{HandlerName, Outcome};
+use crate::ledger::{Attempt, Lease, Leased, Ledger, LedgerError, Settled, Settlement, Unreadable, Work};
+use crate::model::{HandlerName, Outcome, Reason, Timestamp};
 
 /// A lease outlives the call's deadline by this, so that a result has time to be recorded.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
+/// A call ends this long before its lease, whatever kept it from beginning.
+const RECORD_MARGIN: Duration = Duration::from_secs(1);
 /// How long a worker waits after the store could not answer it.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Longest `Idempotency-Key` that is sent as it is.
@@ -74,32 +76,36 @@ impl Outbox {
                 free = free_slots(&slots) => free,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            // A lease counts from some moment after this one, so what ends before counts from here.
+            let asked = self.clock.monotonic();
             let leased = self.ledger.lease_tasks(&worker.name, free.len(), worker.timeout + LEASE_MARGIN).await;
             let Some(leased) = self.unless_failed(&worker, leased).await else { break };
-            for (work, slot) in leased.work.into_iter().zip(free) {
-                calls.spawn(Arc::clone(&self).attempt(Arc::clone(&worker), work, slot));
+            for unreadable in leased.unreadable {
+                calls.spawn(Arc::clone(&self).bury(Arc::clone(&worker), unreadable));
             }
-            while calls.try_join_next().is_some() {}
+            for (work, slot) in leased.work.into_iter().zip(free) {
+                calls.spawn(Arc::clone(&self).attempt(Arc::clone(&worker), work, slot, asked));
+            }
+            while let Some(ended) = calls.try_join_next() {
+                tell_of_panic(&worker, &ended);
+            }
             tokio::select! {
-                () = self.due(&worker, leased.next_due) => {}
+                () = self.due(&worker, leased.next_due.map(|wait| asked + wait)) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
-        while calls.join_next().await.is_some() {}
+        while let Some(ended) = calls.join_next().await {
+            tell_of_panic(&worker, &ended);
+        }
     }
 
     /// Ready once a task of this handler may be due.
     async fn due(&self, worker: &Worker, next_due: Option<Duration>) {
-        match next_due {
-            Some(Duration::ZERO) => {}
-            Some(wait) => {
-                let deadline = self.clock.monotonic() + wait;
-                tokio::select! {
-                    () = self.ledger.task_made(&worker.name) => {}
-                    () = self.clock.sleep_until(deadline) => {}
-                }
-            }
-            None => self.ledger.task_made(&worker.name).await,
+        let Some(deadline) = next_due else { return self.ledger.task_made(&worker.name).await };
+        tokio::select! {
+            biased;
+            () = self.clock.sleep_until(deadline) => {}
+            () = self.ledger.task_made(&worker.name) => {}
         }
     }
 
@@ -111,54 +117,67 @@ impl Outbox {
             Err(error) => {
                 tracing::warn!(handler.name = %worker.name, error.code = error.code(), "tasks could not be leased: {error}");
                 self.clock.sleep_until(self.clock.monotonic() + STORE_PAUSE).await;
-                Some(Leased { work: Vec::new(), next_due: Some(Duration::ZERO) })
+                Some(Leased { work: Vec::new(), unreadable: Vec::new(), next_due: Some(Duration::ZERO) })
             }
         }
     }
 
-    /// One call: offered, judged, recorded. The slot is free once the call has ended.
-    async fn attempt(self: Arc<Self>, worker: Arc<Worker>, work: Work, slot: OwnedSemaphorePermit) {
-        let call = call(&worker, &work, self.clock.wall());
+    /// One call: offered, judged, recorded. The slot is free once the call has ended: what is leased next need not wait for this
+    /// result's commit.
+    async fn attempt(self: Arc<Self>, worker: Arc<Worker>, work: Work, slot: OwnedSemaphorePermit, asked: Duration) {
+        let (source, event_id, attempt, tries) = (work.source.clone(), work.event_id.clone(), work.attempt, work.tries);
         let started = self.clock.monotonic();
-        let outcome = self.offer(&worker, call, started).await;
+        let ends = (started + worker.timeout).min(asked + worker.timeout + LEASE_MARGIN - RECORD_MARGIN);
+        let (lease, call) = call(&worker, work, ends.saturating_sub(started), self.clock.wall());
+        let outcome = self.offer(&worker, call, ends).await;
         let duration = self.clock.monotonic().saturating_sub(started);
-        let settlement = settle(work.tries, &outcome, &worker.policy, fastrand::f64() * 2.0 - 1.0);
-        let settling = self.ledger.settle_task(work.lease, Attempt { duration, outcome: outcome.clone() }, settlement);
-        // The call has ended. The next lease goes into the commit of this result instead of waiting for it.
         drop(slot);
-        match settling.await {
+        let settlement = settle(tries, &outcome, &worker.policy, fastrand::f64() * 2.0 - 1.0);
+        let settled = self.ledger.settle_task(lease, Attempt { duration, outcome: outcome.clone() }, settlement).await;
+        match settled {
             Ok(Settled::Recorded) => {}
             Ok(Settled::LeaseLost) => {
-                tracing::warn!(handler.name = %worker.name, event.id = %work.event_id, "the lease was lost: the result is dropped");
+                tracing::warn!(handler.name = %worker.name, event.id = %event_id, "the lease was lost: the result is dropped");
             }
             Err(error) => {
-                tracing::warn!(handler.name = %worker.name, event.id = %work.event_id, error.code = error.code(),
+                tracing::warn!(handler.name = %worker.name, event.id = %event_id, error.code = error.code(),
                     "the result could not be recorded, the handler will be called again: {error}");
             }
         }
-        (self.tell)(&Notice::Attempt(AttemptNotice {
-            at: self.clock.wall(),
-            handler: worker.name.clone(),
-            source: work.source,
-            event_id: work.event_id,
-            attempt: work.attempt,
-            outcome,
-            settlement,
-            duration,
-        }));
+        let at = self.clock.wall();
+        let handler = worker.name.clone();
+        (self.tell)(&Notice::Attempt(AttemptNotice { at, handler, source, event_id, attempt, outcome, settlement, duration }));
     }
 
-    /// The handler's own word, or that there was none in time. A panic is a failed attempt.
-    async fn offer(&self, worker: &Worker, call: Call, started: Duration) -> Outcome {
-        // Within the block, as a handler may panic before it gives a future.
+    /// A task whose event the store cannot give back ends dead, where an operator sees it.
+    async fn bury(self: Arc<Self>, worker: Arc<Worker>, unreadable: Unreadable) {
+        tracing::error!(handler.name = %worker.name, "a task is given up: {}", unreadable.reason);
+        let attempt = Attempt { duration: Duration::ZERO, outcome: Outcome::Broken(unreadable.reason) };
+        let settled = self.ledger.settle_task(unreadable.lease, attempt, Settlement::Dead(Reason::Unreadable)).await;
+        if let Err(error) = settled {
+            tracing::warn!(handler.name = %worker.name, error.code = error.code(), "that could not be recorded: {error}");
+        }
+    }
+
+    /// The handler's own word, or that there was none in time. A panic is a failed attempt, also one that comes before there is a
+    /// future.
+    async fn offer(&self, worker: &Worker, call: Call, ends: Duration) -> Outcome {
+        if ends <= self.clock.monotonic() {
+            return Outcome::Broken("no time was left for the call: the store was too slow".to_owned());
+        }
         let called = AssertUnwindSafe(async { worker.handler.call(call).await }).catch_unwind();
         tokio::select! {
             biased;
-            outcome = called => {
-                outcome.unwrap_or_else(|_panic| Outcome::Broken("the handler panicked".to_owned()))
-            }
-            () = self.clock.sleep_until(started + worker.timeout) => Outcome::TimedOut,
+            outcome = called => outcome.unwrap_or_else(|_panic| Outcome::Broken("the handler panicked".to_owned())),
+            () = self.clock.sleep_until(ends) => Outcome::TimedOut,
         }
+    }
+}
+
+/// Nobody else hears of it: the task keeps its lease, and is called again after that.
+fn tell_of_panic(worker: &Worker, ended: &Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(handler.name = %worker.name, "a call's task ended by a bug: {error}");
     }
 }
 
@@ -172,23 +191,25 @@ async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     free
 }
 
-fn call(worker: &Worker, work: &Work, now: crate::model::Timestamp) -> Call {
-    Call {
+fn call(worker: &Worker, work: Work, timeout: Duration, now: Timestamp) -> (Lease, Call) {
+    let idempotency_key = idempotency_key(&work, &worker.name);
+    let call = Call {
         handler: worker.name.clone(),
-        source: work.source.clone(),
-        provider: Arc::clone(&work.provider),
-        event_id: work.event_id.clone(),
-        event_type: Arc::clone(&work.event_type),
+        source: work.source,
+        provider: work.provider,
+        event_id: work.event_id,
+        event_type: work.event_type,
         delivery_id: work.key,
         received_at: work.received_at,
         attempt: work.attempt,
         redrives: work.redrives,
-        idempotency_key: idempotency_key(work, &worker.name),
-        headers: work.headers.clone(),
-        body: work.body.clone(),
-        timeout: worker.timeout,
+        idempotency_key,
+        headers: work.headers,
+        body: work.body,
+        timeout,
         now,
-    }
+    };
+    (work.lease, call)
 }
 
 /// `source/event_id/handler`: the same at each attempt and each redrive. Each handler's own, as each has its own effect.

@@ -55,10 +55,18 @@ pub enum InvalidKey {
     Header(String),
 }
 
+/// Bodies over this are signed off the async threads, as a MAC over 25 MiB takes some 20 ms.
+const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
+
 /// An internal HTTP service that gets events by POST.
 pub struct HttpHandler {
     client: Client,
     url: Url,
+    writer: Arc<HeaderWriter>,
+}
+
+/// What writes the headers of a call.
+struct HeaderWriter {
     headers: HeaderMap,
     forward_headers: Option<Vec<String>>,
     key: Hmac<Sha256>,
@@ -79,25 +87,44 @@ impl HttpHandler {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        Ok(Self {
-            client: call::client()?,
-            url: settings.url,
+        let writer = HeaderWriter {
             headers,
             forward_headers: settings.forward_headers,
             key: standard_key(&settings.sign_with)?,
             resign: settings.resign,
-        })
+        };
+        Ok(Self { client: call::client()?, url: settings.url, writer: Arc::new(writer) })
     }
 
-    /// Every header of a call: the delivery's first, ours over them, the operator's over all but the gateway's own.
-    fn headers(&self, call: &Call) -> HeaderMap {
+    async fn send(&self, call: Call) -> Outcome {
+        let signed = if call.body.len() <= INLINE_BODY_BYTES_MAX {
+            self.writer.headers(&call)
+        } else {
+            let (writer, call) = (Arc::clone(&self.writer), call.clone());
+            tokio::task::spawn_blocking(move || writer.headers(&call)).await.unwrap_or(None)
+        };
+        let Some(headers) = signed else {
+            return Outcome::Broken("it cannot be signed as its provider does: the source has no secret for that now".to_owned());
+        };
+        let mut request = Request::new(Method::POST, self.url.clone());
+        *request.headers_mut() = headers;
+        *request.timeout_mut() = Some(call.timeout);
+        *request.body_mut() = Some(call.body.into());
+        call::send(&self.client, request, call.now).await
+    }
+}
+
+impl HeaderWriter {
+    /// Every header of a call: the delivery's first, the operator's over them, and the gateway's own over all. None where the
+    /// provider's signature is wanted and cannot be made.
+    fn headers(&self, call: &Call) -> Option<HeaderMap> {
         let mut map = HeaderMap::with_capacity(24);
         self.forwarded(&call.headers, &mut map);
         for (name, value) in &self.headers {
             map.insert(name, value.clone());
         }
         let signature = match &self.resign {
-            Some(resign) => resign(&call.source, &call.headers, &call.body, call.now).unwrap_or_default(),
+            Some(resign) => resign(&call.source, &call.headers, &call.body, call.now)?,
             None => self.standard_signature(call),
         };
         for (name, value) in signature {
@@ -115,7 +142,7 @@ impl HttpHandler {
             set(&mut map, "hookgate-redrive", &call.redrives.to_string());
         }
         set(&mut map, "idempotency-key", &format!("\"{}\"", call.idempotency_key));
-        map
+        Some(map)
     }
 
     /// The kept headers that this handler is to get. What a sender says under our own names never reaches it, nor what spoke of the
@@ -148,11 +175,7 @@ impl HttpHandler {
 
 impl Handler for HttpHandler {
     fn call(&self, call: Call) -> BoxFuture<'_, Outcome> {
-        let mut request = Request::new(Method::POST, self.url.clone());
-        *request.headers_mut() = self.headers(&call);
-        *request.timeout_mut() = Some(call.timeout);
-        *request.body_mut() = Some(call.body.into());
-        Box::pin(call::send(&self.client, request, call.now))
+        Box::pin(self.send(call))
     }
 
     /// Without the query, which may hold a token.

@@ -97,8 +97,19 @@ pub struct Work {
 pub struct Leased {
     /// The tasks, each with a lease of its own, longest due first.
     pub work: Vec<Work>,
+    /// Tasks whose event could not be read back: nobody can be called for them.
+    pub unreadable: Vec<Unreadable>,
     /// How long until the next task of this handler is due, where one waits: zero where more are due now.
     pub next_due: Option<Duration>,
+}
+
+/// A leased task whose event could not be read back.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The proof, to settle it with.
+    pub lease: Lease,
+    /// What was wrong, for people.
+    pub reason: String,
 }
 
 /// What becomes of a task after an attempt. The caller's judgement.
@@ -271,8 +282,9 @@ pub trait Ledger: Send + Sync {
     /// `Overloaded`, `Busy`, `Full`, `Failed`, `RolledBack`.
     fn claim(&self, admitted: Admitted, plan: Plan, patience: Patience) -> Reply<'_, Claim>;
 
-    /// Leases up to `limit` due tasks of one handler for `lease_for` each, raising their attempt number. A task is due when it is
-    /// pending and its delay has passed, or when it is running and its lease has ended.
+    /// Leases up to `limit` due tasks of one handler for `lease_for` each, raising their attempt number; fewer where their bodies
+    /// together are large. A task is due when it is pending and its delay has passed, or when it is running and its lease has ended.
+    /// A lease counts from a moment after the question and before the answer.
     ///
     /// After a crash: the lease stands. It ends its full length after the next start, and the attempt is recorded as lost.
     ///
@@ -319,8 +331,9 @@ pub trait Ledger: Send + Sync {
     /// `RolledBack` where it could not be read.
     fn unhandled(&self, known: Vec<HandlerName>) -> Reply<'_, Vec<(HandlerName, u64)>>;
 
-    /// Ready once a commit may have made a task of this handler due earlier than the last [`Ledger::lease_tasks`] said.
-    /// A call that comes after such a commit is ready at once. Costs nothing while nothing happens.
+    /// Ready once a commit may have made a task of this handler due earlier than the last [`Ledger::lease_tasks`] said. Such a commit
+    /// is never missed: a call that comes after it is ready as soon as its group has been answered. Costs nothing while nothing
+    /// happens.
     fn task_made(&self, handler: &HandlerName) -> BoxFuture<'static, ()>;
 
     /// Whether claims are taken, known without asking the disk.

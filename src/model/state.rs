@@ -97,5 +97,7 @@ words! {
         AttemptsExhausted = "attempts-exhausted",
         /// The handler said so for good: 410 or one of `final_statuses`.
         HandlerRefused = "handler-refused",
+        /// The store could not give the event back, so no handler can get it.
+        Unreadable = "unreadable",
     }
 }

@@ -16,6 +16,7 @@ mod crash;
 mod duplicates;
 mod forwarding;
 mod layers;
+mod leases;
 mod ledger;
 mod outbox;
 mod problems;

@@ -52,8 +52,10 @@ pub use settings::{NewDatabase, OpenError, SqliteSettings};
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
 
-/// Connections for reading.
+/// Connections for who looks: operators, and the comparison of conflicting repeats.
 const READERS: u32 = 4;
+/// Connections for the workers, so that no listing keeps an event from its handler.
+const WORKERS: u32 = 2;
 
 /// Events, tasks and the delivery log in one SQLite database.
 pub struct SqliteLedger {
@@ -62,6 +64,7 @@ pub struct SqliteLedger {
     shared: Arc<Shared>,
     lock: Arc<lock::LockFile>,
     readers: Mutex<Option<Pool>>,
+    workers: Mutex<Option<Pool>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -80,37 +83,39 @@ impl SqliteLedger {
     pub fn open(settings: SqliteSettings, clock: Arc<dyn Clock>, sources: &[(SourceName, String)]) -> Result<Self, OpenError> {
         let time = LedgerTime::start(clock);
         let opened = open::open(&settings, sources, time.now())?;
-        let readers = readers(&opened.path, settings.busy_timeout)?;
-        let places = settings.queue;
-        Self::start(opened, readers, time, places)
+        let readers = pool(&opened.path, READERS, settings.busy_timeout)?;
+        let workers = pool(&opened.path, WORKERS, settings.busy_timeout)?;
+        Self::start(opened, [readers, workers], time, settings.queue)
     }
 
-    fn start(opened: open::Opened, readers: Pool, time: LedgerTime, places: usize) -> Result<Self, OpenError> {
+    fn start(opened: open::Opened, pools: [Pool; 2], time: LedgerTime, places: usize) -> Result<Self, OpenError> {
         let beside = if planted(Flaw::UniqueConstraintIgnored) { Some(Connection::open(&opened.path)?) } else { None };
         let state = if opened.full { StoreState::Full } else { StoreState::Ready };
         let looked_at = time.monotonic();
-        let shared = Arc::new(Shared::new(places, time, state));
+        let shared = Arc::new(Shared::new(places, time, state, opened.disk));
         let lock = Arc::new(opened.lock);
         let writer = Writer {
             conn: opened.conn,
             names: Names::default(),
             shared: Arc::clone(&shared),
-            disk: opened.disk,
             lock: Arc::clone(&lock),
             beside,
             looked_at,
             last_tries: 0,
+            wal_warned_at: Duration::ZERO,
         };
         let thread = thread::Builder::new()
             .name("ledger-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| OpenError::Io { path: opened.path.clone(), error })?;
+        let [readers, workers] = pools;
         Ok(Self {
             path: opened.path,
             created: opened.created,
             shared,
             lock,
             readers: Mutex::new(Some(readers)),
+            workers: Mutex::new(Some(workers)),
             writer: Mutex::new(Some(thread)),
         })
     }
@@ -144,17 +149,28 @@ impl SqliteLedger {
         self.lock.set_admin(address)
     }
 
-    /// Runs a read where it may block, in one transaction of its own.
+    /// A read for people.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let pool = locked(&self.readers).clone().ok_or_else(|| self.shared.gone())?;
+        self.read_by(&self.readers, read).await
+    }
+
+    /// Runs a read where it may block, in one transaction of its own. Damage is final, whoever finds it.
+    async fn read_by<T: Send + 'static>(
+        &self,
+        pool: &Mutex<Option<Pool>>,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let pool = locked(pool).clone().ok_or_else(|| self.shared.gone())?;
+        let shared = Arc::clone(&self.shared);
         let done = tokio::task::spawn_blocking(move || {
             let mut conn = pool.get().map_err(|error| LedgerError::RolledBack(error.to_string()))?;
             let in_one = || -> Result<T, Fault> { read(&*conn.transaction()?) };
             in_one().map_err(|fault| match fault {
                 Fault::No(error) => error,
+                Fault::Sql(error) if severity::is_final_for_reader(&error) => shared.fail(&error),
                 Fault::Sql(error) => LedgerError::RolledBack(error.to_string()),
             })
         });
@@ -162,11 +178,16 @@ impl SqliteLedger {
     }
 }
 
-fn readers(path: &Path, busy_timeout: Duration) -> Result<Pool, OpenError> {
+fn pool(path: &Path, most: u32, busy_timeout: Duration) -> Result<Pool, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let manager =
         SqliteConnectionManager::file(path).with_flags(flags).with_init(move |conn| open::prepare_reader(conn, busy_timeout));
-    let pool = r2d2::Pool::builder().max_size(READERS).min_idle(Some(0)).test_on_check_out(false).build(manager);
+    let pool = r2d2::Pool::builder()
+        .max_size(most)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .connection_timeout(busy_timeout.max(Duration::from_secs(1)))
+        .build(manager);
     pool.map_err(|error| OpenError::Io { path: path.to_owned(), error: std::io::Error::other(error) })
 }
 
@@ -183,11 +204,19 @@ impl Ledger for SqliteLedger {
         Box::pin(async move {
             let (taken, next_due) = self.shared.ask(move |tx| task::lease(tx, &handler, limit, lease_for)).await?;
             if taken.is_empty() {
-                return Ok(Leased { work: Vec::new(), next_due });
+                return Ok(Leased { work: Vec::new(), unreadable: Vec::new(), next_due });
             }
-            let work =
-                self.read(|conn| Ok(taken.into_iter().map(|taken| task::work(conn, taken)).collect::<Result<_, _>>()?)).await?;
-            Ok(Leased { work, next_due })
+            let all = move |conn: &Connection| {
+                Ok(taken.into_iter().map(|taken| task::work(conn, taken)).collect::<Result<Vec<_>, _>>()?)
+            };
+            let mut leased = Leased { work: Vec::new(), unreadable: Vec::new(), next_due };
+            for read in self.read_by(&self.workers, all).await? {
+                match read {
+                    Ok(work) => leased.work.push(work),
+                    Err(unreadable) => leased.unreadable.push(unreadable),
+                }
+            }
+            Ok(leased)
         })
     }
 
@@ -242,7 +271,8 @@ impl Ledger for SqliteLedger {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.shared.queue.close();
-            let (readers, writer) = (locked(&self.readers).take(), locked(&self.writer).take());
+            let readers = [locked(&self.readers).take(), locked(&self.workers).take()];
+            let writer = locked(&self.writer).take();
             let ended = tokio::task::spawn_blocking(move || {
                 // The writer is the last to close, as only the last one's checkpoint empties the WAL.
                 drop(readers);
@@ -271,7 +301,7 @@ impl Drop for SqliteLedger {
     /// As [`Ledger::close`], where nobody called it.
     fn drop(&mut self) {
         self.shared.queue.close();
-        drop(locked(&self.readers).take());
+        drop([locked(&self.readers).take(), locked(&self.workers).take()]);
         if let Some(writer) = locked(&self.writer).take()
             && writer.join().is_err()
         {

@@ -30,6 +30,11 @@ pub(super) fn severity(error: &rusqlite::Error) -> Severity {
     }
 }
 
+/// Whether what a reader met means that nothing here can be trusted any more. One that cannot open a file may merely have none left.
+pub(super) fn is_final_for_reader(error: &rusqlite::Error) -> bool {
+    is_damage(error) || error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+}
+
 /// Whether an error found while opening means that the database is damaged.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))

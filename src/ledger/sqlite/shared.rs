@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::command::{Fault, Job, Kind, Order, Tx};
+use super::disk::Disk;
 use super::row::micros;
 use crate::clock::Clock;
 use crate::ledger::{LedgerError, Note, Patience, StoreState};
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub time: LedgerTime,
     pub state: watch::Sender<StoreState>,
     pub dropped: AtomicU64,
+    pub disk: Disk,
 }
 
 impl fmt::Debug for Shared {
@@ -57,14 +59,29 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(places: usize, time: LedgerTime, state: StoreState) -> Self {
+    pub(super) fn new(places: usize, time: LedgerTime, state: StoreState, disk: Disk) -> Self {
         Self {
             queue: Queue::new(places, NOTES_MAX),
             wakes: Wakes::new(),
             time,
             state: watch::channel(state).0,
             dropped: AtomicU64::new(0),
+            disk,
         }
+    }
+
+    /// Final for the process, whoever found it: after a failed write the kernel may call the next flush fine, and what is damaged
+    /// must not be answered from. Says what everybody is told from now on.
+    pub(super) fn fail(&self, error: &rusqlite::Error) -> LedgerError {
+        let reason = error.to_string();
+        let before = self.state.send_replace(StoreState::Failed(reason.clone()));
+        if !matches!(before, StoreState::Failed(_)) {
+            tracing::error!(%error, "the store has failed: nothing more is taken; restart to recover from disk");
+            if let Err(error) = self.disk.mark_failed(&reason) {
+                tracing::warn!(%error, "the marker of the failure could not be written");
+            }
+        }
+        LedgerError::Failed(reason)
     }
 
     /// Whether claims are taken, as an error where they are not.

@@ -47,7 +47,8 @@ const OPEN: &str = "state IN ('pending', 'running')";
 
 pub(super) static DUE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT id, event, state, attempts, tries, redrives, claim_seq, leased_at_us FROM task \
+        "SELECT id, event, state, attempts, tries, redrives, claim_seq, leased_at_us, \
+         coalesce((SELECT body_bytes FROM event e WHERE e.id = task.event), 0) FROM task \
          WHERE handler_id = ?1 AND due_at_us <= ?2 AND {} ORDER BY due_at_us, id LIMIT ?3",
         from(Verb::Lease)
     )

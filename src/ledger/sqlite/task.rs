@@ -9,9 +9,11 @@ use super::command::{Fault, Tx};
 use super::row::{bytes, delivery_id, duration, headers, micros, parsed};
 use super::sql;
 use crate::flaws::{Flaw, planted};
-use crate::ledger::{Attempt, Lease, LedgerError, Settled, Settlement, Verb, Work};
+use crate::ledger::{Attempt, Lease, Settled, Settlement, Unreadable, Verb, Work};
 use crate::model::{EventId, HandlerName, Outcome, Reason, SourceName, TaskState, Timestamp};
 
+/// One lease takes no further task once the bodies have so many bytes.
+const LEASED_BYTES: u64 = 8 << 20;
 /// How an attempt ended that nobody told the end of.
 const LOST: &str = "lost";
 
@@ -35,6 +37,7 @@ struct Due {
     redrives: u32,
     claim_seq: i64,
     leased_at_us: Option<i64>,
+    body_bytes: u64,
 }
 
 /// See [`crate::ledger::Ledger::lease_tasks`]. Where nothing is due nothing is written.
@@ -48,7 +51,13 @@ pub(super) fn lease(
     let lease_us = micros(lease_for);
     let due = due(tx, handler, limit)?;
     let mut taken = Vec::with_capacity(due.len());
+    let mut body_bytes = 0_u64;
     for task in due {
+        // The bodies are in memory until their handlers have answered.
+        if body_bytes >= LEASED_BYTES {
+            break;
+        }
+        body_bytes = body_bytes.saturating_add(task.body_bytes);
         if task.state == TaskState::Running {
             let began_at = task.leased_at_us.unwrap_or(tx.now_us);
             tx.execute(
@@ -86,38 +95,62 @@ fn due(tx: &Tx<'_>, handler: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
             redrives: row.get(5)?,
             claim_seq: row.get(6)?,
             leased_at_us: row.get(7)?,
+            body_bytes: u64::try_from(row.get::<_, i64>(8)?).unwrap_or(0),
         })
     })?;
     rows.collect()
 }
 
-/// Reads what a handler is to be told of a leased task.
-pub(super) fn work(conn: &Connection, taken: Taken) -> Result<Work, LedgerError> {
+/// Reads what a handler is to be told of a leased task, or why that is not there. An error is the store's own.
+pub(super) fn work(conn: &Connection, taken: Taken) -> rusqlite::Result<Result<Work, Unreadable>> {
     let Taken { lease, event, attempt, tries, redrives } = taken;
-    let read = conn.prepare_cached(sql::WORK).and_then(|mut statement| {
-        let row = statement.query_row([event], |row| {
-            Ok(Work {
+    let mut statement = conn.prepare_cached(sql::WORK)?;
+    let told = |row: &rusqlite::Row<'_>| {
+        Ok(Told {
+            source: parsed(row, 0, SourceName::parse)?,
+            provider: row.get(1)?,
+            event_id: parsed(row, 2, EventId::parse)?,
+            event_type: row.get(3)?,
+            key: delivery_id(row, 4)?,
+            received_at: Timestamp(row.get(5)?),
+            headers: parsed(row, 6, headers)?,
+            body: bytes(row, 7)?,
+        })
+    };
+    let reason = match statement.query_row([event], told).optional() {
+        Ok(Some(Told { source, provider, event_id, event_type, key, received_at, headers, body })) => {
+            return Ok(Ok(Work {
                 lease,
-                source: parsed(row, 0, SourceName::parse)?,
-                provider: row.get(1)?,
-                event_id: parsed(row, 2, EventId::parse)?,
-                event_type: row.get(3)?,
-                key: delivery_id(row, 4)?,
-                received_at: Timestamp(row.get(5)?),
+                source,
+                provider,
+                event_id,
+                event_type,
+                key,
+                received_at,
                 attempt,
                 tries,
                 redrives,
-                headers: parsed(row, 6, headers)?,
-                body: bytes(row, 7)?,
-            })
-        });
-        row.optional()
-    });
-    match read {
-        Ok(Some(work)) => Ok(work),
-        Ok(None) => Err(LedgerError::RolledBack("a task's event or body is missing".into())),
-        Err(error) => Err(LedgerError::RolledBack(error.to_string())),
-    }
+                headers,
+                body,
+            }));
+        }
+        Ok(None) => "its event or body is missing from the store".to_owned(),
+        Err(error) if error.sqlite_error_code().is_some() => return Err(error),
+        Err(error) => format!("its event cannot be read back: {error}"),
+    };
+    Ok(Err(Unreadable { lease, reason }))
+}
+
+/// What a handler is told of an event.
+struct Told {
+    source: SourceName,
+    provider: std::sync::Arc<str>,
+    event_id: EventId,
+    event_type: std::sync::Arc<str>,
+    key: crate::model::DeliveryId,
+    received_at: Timestamp,
+    headers: crate::model::Headers,
+    body: Bytes,
 }
 
 /// An event's body, while it is kept.

@@ -10,7 +10,6 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::command::{Kind, Order, Ran, Savepoints, Tx};
-use super::disk::Disk;
 use super::lock::LockFile;
 use super::names::Names;
 use super::severity::{Severity, severity};
@@ -30,6 +29,10 @@ const ROLLBACKS_MAX: u8 = 3;
 const WAL_FRAMES: i64 = 500;
 /// After a rolled-back group, so that a lasting trouble is not tried in a tight loop.
 const REST: Duration = Duration::from_millis(50);
+/// A WAL of so many pages, 64 MiB, is not the work of one busy moment.
+const WAL_FRAMES_ALARM: i64 = 8192;
+/// How often that is said.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 /// How often a locked database is tried once the queue is closed. Each takes [`super::open::BEGIN_PATIENCE`].
 const LAST_TRIES: u32 = 100;
 
@@ -38,12 +41,13 @@ pub(super) struct Writer {
     pub conn: Connection,
     pub names: Names,
     pub shared: Arc<Shared>,
-    pub disk: Disk,
     pub lock: Arc<LockFile>,
     /// Test only: where the flaw `unique-constraint-ignored` reads.
     pub beside: Option<Connection>,
     pub looked_at: Duration,
     pub last_tries: u32,
+    /// When it was said last that the WAL grows.
+    pub wal_warned_at: Duration,
 }
 
 impl Writer {
@@ -142,14 +146,29 @@ impl Writer {
 
     /// Keeps the WAL short. Not left to SQLite: that would checkpoint before the answers, and would pass over an error of it.
     fn checkpoint(&mut self) {
-        let made = super::open::wal_frames(&self.conn)
-            .and_then(|frames| if frames >= WAL_FRAMES { super::open::checkpoint_now(&self.conn) } else { Ok(()) });
-        let Err(error) = made else { return };
+        let made = super::open::wal_frames(&self.conn).and_then(|frames| {
+            let made = if frames >= WAL_FRAMES { super::open::checkpoint_now(&self.conn) } else { Ok(()) };
+            made.map(|()| frames)
+        });
+        let error = match made {
+            Ok(frames) if frames >= WAL_FRAMES_ALARM => return self.warn_of_wal(frames),
+            Ok(_) => return,
+            Err(error) => error,
+        };
         match severity(&error) {
             Severity::Final => self.fail(Group { entries: Vec::new(), notes: Vec::new() }, &error),
             Severity::Full => drop(self.become_full()),
             // A long reader, perhaps. The next commit tries again.
             Severity::Busy | Severity::Statement => tracing::debug!(%error, "no checkpoint was made"),
+        }
+    }
+
+    /// A reader that never ends keeps the WAL from being used again: it grows until the reader is gone.
+    fn warn_of_wal(&mut self, frames: i64) {
+        let now = self.shared.time.monotonic();
+        if now >= self.wal_warned_at + WARN_EVERY {
+            self.wal_warned_at = now;
+            tracing::warn!(wal.frames = frames, "the database's -wal grows: another program reads the database and does not end");
         }
     }
 
@@ -210,13 +229,8 @@ impl Writer {
 
     /// Final: see the module.
     fn fail(&self, group: Group, error: &rusqlite::Error) {
-        let reason = error.to_string();
-        tracing::error!(%error, "the store has failed: nothing more is taken; restart to recover from disk");
-        if let Err(error) = self.disk.mark_failed(&reason) {
-            tracing::warn!(%error, "the marker of the failure could not be written");
-        }
-        self.shared.state.send_replace(StoreState::Failed(reason.clone()));
-        self.refuse_all(group, &LedgerError::Failed(reason));
+        let told = self.shared.fail(error);
+        self.refuse_all(group, &told);
     }
 
     /// Says whether it gave up the reserve, which makes another try worth while.
@@ -225,7 +239,7 @@ impl Writer {
         if before != StoreState::Full {
             tracing::error!("the disk is full: no claims are taken until there is room");
         }
-        self.disk.release_reserve()
+        self.shared.disk.release_reserve()
     }
 
     fn look_at_disk(&mut self) {
@@ -236,7 +250,7 @@ impl Writer {
         self.looked_at = now;
         let state = self.shared.state.borrow().clone();
         match state {
-            StoreState::Ready if self.disk.is_short() => {
+            StoreState::Ready if self.shared.disk.is_short() => {
                 self.shared.state.send_replace(StoreState::Full);
                 tracing::error!("the disk has less free than `min_free`: no claims are taken until there is room");
             }
@@ -247,7 +261,7 @@ impl Writer {
 
     fn look_for_room(&self) {
         let full = *self.shared.state.borrow() == StoreState::Full;
-        if full && self.disk.has_room() && self.disk.keep_reserve().is_ok() {
+        if full && self.shared.disk.has_room() && self.shared.disk.keep_reserve().is_ok() {
             self.shared.state.send_replace(StoreState::Ready);
             tracing::info!("there is room on the disk again: claims are taken");
         }

@@ -54,14 +54,21 @@ pub(crate) fn delivery(number: u64) -> DeliveryId {
     DeliveryId(Uuid::from_u128(0x019b_76da_a800_7000_8000_0000_0000_0000 + u128::from(number)))
 }
 
-/// The body of an event's deliveries.
-pub(crate) fn body(event_id: &str) -> Bytes {
-    format!(r#"{{"id":"{event_id}","order":"paid"}}"#).into()
+/// The body of an event's deliveries, padded where it is to be longer.
+fn body(event_id: &str, padding: &[u8]) -> Bytes {
+    let padding = std::str::from_utf8(padding).expect("text");
+    let padding = if padding.is_empty() { String::new() } else { format!(r#","padding":"{padding}""#) };
+    format!(r#"{{"id":"{event_id}","order":"paid"{padding}}}"#).into()
 }
 
 /// Delivery `number` of an event, received `number` microseconds after the beginning.
 pub(crate) fn admitted(source_name: &str, event_id: &str, number: u64) -> Admitted {
-    let body = body(event_id);
+    admitted_with(source_name, event_id, number, b"")
+}
+
+/// The same with a longer body.
+pub(crate) fn admitted_with(source_name: &str, event_id: &str, number: u64, padding: &[u8]) -> Admitted {
+    let body = body(event_id, padding);
     let signature = sender::hex_text(&sender::tag(hmac::HMAC_SHA256, SECRET.as_bytes(), &[&body]));
     let mut headers = Headers::new();
     headers.push("content-type", "application/json");

@@ -41,6 +41,11 @@ pub(crate) fn directory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a directory")
 }
 
+/// A call that was answered well.
+pub(crate) fn attempt() -> Attempt {
+    Attempt { duration: Duration::from_millis(5), outcome: Outcome::Answered { status: 200, retry_after: None } }
+}
+
 /// Settings for a small store in `directory`.
 pub(crate) fn settings(directory: &Path) -> SqliteSettings {
     SqliteSettings { min_free: 0, ..SqliteSettings::at(directory.join("hookgate.db")) }

@@ -7,6 +7,7 @@ mod listing;
 mod model;
 mod redrive;
 mod start;
+mod unreadable;
 
 /// Runs each promise against each backend.
 macro_rules! promises {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::clock::ManualClock;
 use crate::ledger::sqlite::command::{Fault, Tx};
 use crate::ledger::sqlite::shared::LedgerTime;
-use crate::ledger::sqlite::{SqliteLedger, SqliteSettings, open, readers};
+use crate::ledger::sqlite::{SqliteLedger, SqliteSettings, open, pool};
 use crate::ledger::{Journal, Ledger, LedgerError, Patience, StoreState};
 use crate::model::Timestamp;
 
@@ -23,8 +23,8 @@ fn start(directory: &Path, change: impl FnOnce(&Connection)) -> SqliteLedger {
     let time = LedgerTime::start(Arc::new(ManualClock::at(Timestamp(0))));
     let opened = open::open(&settings, &[], time.now()).expect("it opens");
     change(&opened.conn);
-    let readers = readers(&opened.path, settings.busy_timeout).expect("readers");
-    SqliteLedger::start(opened, readers, time, settings.queue).expect("a thread")
+    let pools = [1, 1].map(|most| pool(&opened.path, most, settings.busy_timeout).expect("readers"));
+    SqliteLedger::start(opened, pools, time, settings.queue).expect("a thread")
 }
 
 fn directory() -> TempDir {
