@@ -24,8 +24,6 @@ CREATE TABLE event (
     received_at_us INTEGER NOT NULL,
     -- SHA-256 of the first body as received.
     body_digest BLOB NOT NULL,
-    -- SHA-256 over the scheme, the signed message without its time value, and the body.
-    signed_digest BLOB NOT NULL,
     -- Size of the body in bytes; it stays when the body is purged.
     body_bytes INTEGER NOT NULL,
     -- Status of the recorded acknowledgement.
@@ -38,8 +36,7 @@ CREATE TABLE event (
     reason TEXT,
     CONSTRAINT event_key_bytes CHECK (length(key) = 16),
     CONSTRAINT event_id_bytes CHECK (length(event_id) BETWEEN 1 AND 255),
-    CONSTRAINT event_body_digest_bytes CHECK (length(body_digest) = 32),
-    CONSTRAINT event_signed_digest_bytes CHECK (length(signed_digest) = 32)
+    CONSTRAINT event_body_digest_bytes CHECK (length(body_digest) = 32)
 ) STRICT;
 
 -- THE rule of the store: at most one claim for each event of a source. Who is first is decided by this index alone.

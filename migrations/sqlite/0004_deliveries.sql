@@ -28,8 +28,8 @@ CREATE TABLE delivery (
     body_digest BLOB,
     -- SHA-256 of its signed content, where it was checked.
     signed_digest BLOB,
-    -- 1 where the replay guard looks at it: a first delivery whose id is not signed.
-    guarded INTEGER NOT NULL,
+    -- The first 8 bytes of it where the replay guard looks at the row: a first delivery whose id is not signed.
+    guard_key INTEGER,
     CONSTRAINT delivery_key PRIMARY KEY (delivery_id),
     CONSTRAINT delivery_id_bytes CHECK (length(delivery_id) = 16),
     CONSTRAINT delivery_verdict CHECK (verdict IN ('first', 'duplicate', 'conflict', 'rejected', 'handshake'))
@@ -38,5 +38,5 @@ CREATE TABLE delivery (
 -- The deliveries of one event.
 CREATE INDEX delivery_event ON delivery (event) WHERE event IS NOT NULL;
 
--- The replay guard's question. Random digests cost a page each, so only rows that can be asked for are in it.
-CREATE INDEX delivery_signed ON delivery (source_id, signed_digest) WHERE guarded = 1;
+-- The replay guard's question. Digests are random and cost a page each, so the index is short and holds only rows that can be asked for.
+CREATE INDEX delivery_signed ON delivery (guard_key) WHERE guard_key IS NOT NULL;

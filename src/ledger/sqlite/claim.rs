@@ -66,7 +66,6 @@ fn insert(tx: &Tx<'_>, source: i64, row: &Row) -> rusqlite::Result<usize> {
             admitted.secret().map(|secret| &*secret.0),
             admitted.received_at().0,
             admitted.body_digest().0,
-            admitted.signed_digest().0,
             body_bytes,
             plan.ack.status,
             row.ack_headers,

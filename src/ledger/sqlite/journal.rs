@@ -6,6 +6,7 @@ use super::command::Tx;
 use super::row::micros;
 use super::sql;
 use crate::ledger::Note;
+use crate::model::Digest;
 
 /// Writes one row, and asks for the replay guard whether its signed content came before.
 pub(super) fn write(tx: &mut Tx<'_>, note: &Note) -> rusqlite::Result<()> {
@@ -17,10 +18,11 @@ pub(super) fn write(tx: &mut Tx<'_>, note: &Note) -> rusqlite::Result<()> {
         }
     };
     let signed = note.signed_digest.map(|digest| digest.0);
-    let seen_before = match signed.filter(|_| note.guard_replay) {
+    let guard_key = note.signed_digest.filter(|_| note.guard_replay).map(|digest| guard_key(&digest));
+    let seen_before = match guard_key {
         None => false,
-        Some(signed) => {
-            tx.conn.prepare_cached(sql::SIGNED_BEFORE)?.query_row(params![source, signed, event], |row| row.get(0))?
+        Some(key) => {
+            tx.conn.prepare_cached(sql::SIGNED_BEFORE)?.query_row(params![source, signed, event, key], |row| row.get(0))?
         }
     };
     tx.execute(
@@ -39,8 +41,14 @@ pub(super) fn write(tx: &mut Tx<'_>, note: &Note) -> rusqlite::Result<()> {
             micros(note.duration),
             note.body_digest.map(|digest| digest.0),
             signed,
-            note.guard_replay,
+            guard_key,
         ],
     )?;
     Ok(())
+}
+
+/// Its first 8 bytes: enough to find it by, few enough for a small index.
+fn guard_key(digest: &Digest) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = digest.0;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }

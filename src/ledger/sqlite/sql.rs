@@ -25,8 +25,8 @@ pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
 macro_rules! insert_event {
     () => {
         "INSERT INTO event (key, source_id, event_id, event_id_received, event_type, id_from, check_id, secret, received_at_us, \
-         body_digest, signed_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+         body_digest, body_bytes, ack_status, ack_headers, ack_body, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     };
 }
 
@@ -177,10 +177,10 @@ pub(super) const HANDLED: &str =
 pub(super) const LOG_SINCE: &str = "SELECT received_at_us FROM delivery ORDER BY delivery_id LIMIT 1";
 
 pub(super) const ADD_DELIVERY: &str = "INSERT INTO delivery (delivery_id, received_at_us, source_id, event, event_id, verdict, status, \
-     reason, body_differs, signature_seen_before, duration_us, body_digest, signed_digest, guarded) \
+     reason, body_differs, signature_seen_before, duration_us, body_digest, signed_digest, guard_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (delivery_id) DO NOTHING";
 pub(super) const SIGNED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM delivery \
-     WHERE source_id = ?1 AND signed_digest = ?2 AND guarded = 1 AND event IS NOT ?3)";
+     WHERE guard_key = ?4 AND guard_key IS NOT NULL AND signed_digest = ?2 AND source_id = ?1 AND event IS NOT ?3)";
 
 pub(super) const DATABASE_ID: &str = "SELECT value FROM meta WHERE name = 'database-id'";
 pub(super) const SET_DATABASE_ID: &str =
@@ -224,7 +224,8 @@ mod tests {
     fn a_million_waiting_tasks_cost_no_more_than_ten() {
         let conn = schema();
         let by_due = "USING INDEX task_due (handler_id=? AND due_at_us<?)";
-        assert_eq!(steps(&conn, &DUE), format!("SEARCH task {by_due}"), "and no sort");
+        let size = "CORRELATED SCALAR SUBQUERY 1; SEARCH e USING INTEGER PRIMARY KEY (rowid=?)";
+        assert_eq!(steps(&conn, &DUE), format!("SEARCH task {by_due}; {size}"), "and no sort");
         assert_eq!(steps(&conn, &NEXT_DUE), "SEARCH task USING INDEX task_due (handler_id=?)");
         assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         for settle in [&FINISH, &RETRY, &BURY] {
@@ -248,7 +249,7 @@ mod tests {
             let plan = steps(&conn, statement);
             assert!(plan.contains("USING INDEX sqlite_autoindex_task_1 (event=?"), "{plan}");
         }
-        assert!(steps(&conn, SIGNED_BEFORE).contains("delivery_signed (source_id=? AND signed_digest=?)"));
+        assert!(steps(&conn, SIGNED_BEFORE).contains("delivery_signed (guard_key=?)"));
     }
 
     #[test]
