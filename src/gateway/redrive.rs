@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Routes;
 use crate::ledger::{EventName, Ledger, LedgerError, Redrive, Redriven};
-use crate::model::HandlerName;
+use crate::model::{HandlerName, TaskReport, TaskState};
 
 /// What the operator asks for.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,14 @@ pub enum RedriveError {
     /// The event has no task of the handler that was chosen.
     #[error("the event has no task of handler `{0}`: it has {1}")]
     NoTask(HandlerName, String),
+    /// Nobody would be called: the handler of a chosen task is not configured any more.
+    #[error(
+        "its task is of handler `{0}`, and no handler has that name now: move it with --handler {0} --to-handler NEW; configured are {1}"
+    )]
+    Vanished(HandlerName, String),
+    /// No handler wants the event, and it has no task.
+    #[error("no handler wants its type `{0}`: name one with --to-handler; configured are {1}")]
+    Unwanted(String, String),
     /// The store's own reason.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -41,9 +49,10 @@ pub async fn redrive(
     event: EventName,
     request: RedriveRequest,
 ) -> Result<Redriven, RedriveError> {
-    if let Some(unknown) = request.to_handler.as_ref().filter(|name| !routes.handlers().any(|known| known == *name)) {
-        let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
-        return Err(RedriveError::UnknownHandler(unknown.clone(), known));
+    let known = || routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
+    let is_known = |name: &HandlerName| routes.handlers().any(|known| known == name);
+    if let Some(unknown) = request.to_handler.as_ref().filter(|name| !is_known(name)) {
+        return Err(RedriveError::UnknownHandler(unknown.clone(), known()));
     }
     let report = ledger.find(event).await?.ok_or(LedgerError::NotFound)?;
     let has_task = |name: &HandlerName| report.tasks.iter().any(|task| task.handler == *name);
@@ -53,7 +62,20 @@ pub async fn redrive(
         let tasks = report.tasks.iter().map(|task| task.handler.as_str()).collect::<Vec<_>>().join(", ");
         return Err(RedriveError::NoTask(handler.clone(), if tasks.is_empty() { "none".to_owned() } else { tasks }));
     }
+    if request.to_handler.is_none() {
+        let chosen = |task: &&TaskReport| match task.state {
+            TaskState::Done => request.force,
+            TaskState::Dead | TaskState::Pending | TaskState::Running => true,
+        };
+        let mut tasks = report.tasks.iter().filter(|task| request.handler.as_ref().is_none_or(|name| *name == task.handler));
+        if let Some(task) = tasks.find(|task| chosen(task) && !is_known(&task.handler)) {
+            return Err(RedriveError::Vanished(task.handler.clone(), known()));
+        }
+    }
     let matching = routes.matching(&report.source, &report.event_type).to_vec();
+    if report.tasks.is_empty() && matching.is_empty() && request.to_handler.is_none() {
+        return Err(RedriveError::Unwanted(report.event_type, known()));
+    }
     let name = EventName::Pair(report.source, report.event_id);
     let redrive = Redrive { handler: request.handler, to_handler: request.to_handler, force: request.force, matching };
     Ok(ledger.redrive(name, redrive).await?)

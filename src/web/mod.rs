@@ -40,7 +40,8 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
         App::new()
             .app_data(receiver.clone())
             .app_data(body_deadline.clone())
-            .service(web::resource("/hooks/{source}").to(ingest::receive))
+            // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
+            .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
             .service(web::resource("/healthz").to(admin::healthz))
             .default_service(web::to(not_found))
     });

@@ -19,7 +19,8 @@ fn commands(text: &str) -> Vec<String> {
         blocks(text, "sh").into_iter().flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default().trim());
     let in_line = text.split('`').filter(|span| !span.contains('\n'));
     let all = in_blocks.chain(in_line).map(|line| line.replace("cargo run -- ", "hookgate "));
-    all.filter(|line| line.starts_with("hookgate ")).collect()
+    let first = all.map(|line| line.split(" | ").next().unwrap_or_default().to_owned());
+    first.filter(|line| line.starts_with("hookgate ")).collect()
 }
 
 #[test]

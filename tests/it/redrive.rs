@@ -107,7 +107,9 @@ async fn a_named_handlers_task_alone_is_redriven() {
 async fn an_event_without_a_handler_gets_those_that_match_by_now() {
     let gateway = Gateway::start(SOURCES).await;
     gateway.accept("evt_1", "invoice.paid").await;
-    assert_eq!(gateway.redrive("stripe", "evt_1", json!({})).await, 0, "there is still none");
+    let key = gateway.event("stripe", "evt_1").await["key"].as_str().expect("a key").to_owned();
+    let answer = gateway.ask("POST", &format!("/api/v1/events/{key}/redrive"), &Fields::new(), b"").await;
+    assert_eq!((answer.status, problem(&answer).as_str()), (409, "unwanted"), "there is still none");
     let home = gateway.stop().await;
     let [wants, does_not] = [Target::start([]).await, Target::start([]).await];
     let tables = format!(
@@ -120,6 +122,22 @@ async fn an_event_without_a_handler_gets_those_that_match_by_now() {
     assert_eq!(gateway.attempt().await.handler.as_str(), "wants");
     assert_eq!(gateway.event("stripe", "evt_1").await["state"], "done");
     assert_eq!((wants.count(), does_not.count()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_task_whose_handler_is_gone_is_not_made_due_for_nobody() {
+    let old = Target::start([Reply::status(410)]).await;
+    let gateway = Gateway::start(&format!("{SOURCES}{}", handler("old", &old.url(), NO_RETRY))).await;
+    gateway.accept("evt_1", "invoice.paid").await;
+    gateway.attempt().await;
+    let new = Target::start([]).await;
+    let gateway = Gateway::start_in(gateway.stop().await, &format!("{SOURCES}{}", handler("new", &new.url(), ""))).await;
+    let key = gateway.event("stripe", "evt_1").await["key"].as_str().expect("a key").to_owned();
+    let answer = gateway.ask("POST", &format!("/api/v1/events/{key}/redrive"), &Fields::new(), b"").await;
+    assert_eq!((answer.status, problem(&answer).as_str()), (409, "handler-vanished"));
+    assert_eq!(gateway.event("stripe", "evt_1").await["state"], "dead", "it stays what it was");
+    assert_eq!(gateway.redrive("stripe", "evt_1", json!({ "handler": "old", "to_handler": "new" })).await, 1);
+    assert_eq!(gateway.attempt().await.handler.as_str(), "new");
 }
 
 #[tokio::test]

@@ -85,7 +85,9 @@ pub enum OpenError {
         what: &'static str,
     },
     /// There is none and one was required.
-    #[error("there is no database at {0}: correct the path, or let a first start make it")]
+    #[error(
+        "there is no database at {0}: correct the path, or let a first start of `serve` make it (with `require_database` that takes `--new-database`)"
+    )]
     NoDatabase(PathBuf),
     /// Its schema is newer than this program.
     #[error("the database is newer than this program (schema {found}, known up to {known}): use the newer program")]
