@@ -223,7 +223,7 @@ impl Remote {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refused(response).await)
+        Err(refused(response, self.token.is_some()).await)
     }
 
     fn lost(&self, error: reqwest::Error) -> Failure {
@@ -234,7 +234,7 @@ impl Remote {
     }
 }
 
-async fn refused(response: reqwest::Response) -> Failure {
+async fn refused(response: reqwest::Response, with_token: bool) -> Failure {
     #[derive(serde::Deserialize)]
     struct Problem {
         r#type: String,
@@ -249,6 +249,10 @@ async fn refused(response: reqwest::Response) -> Failure {
         return Failure::new(USAGE, title);
     }
     match status {
+        StatusCode::UNAUTHORIZED if with_token => Failure::new(
+            USAGE,
+            "the admin listener refused the token: set HOOKGATE_ADMIN_TOKEN to the one that `serve` was started with",
+        ),
         StatusCode::UNAUTHORIZED => Failure::new(USAGE, "the admin listener wants its token: set HOOKGATE_ADMIN_TOKEN"),
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::new(NO, title),
         StatusCode::BAD_REQUEST => Failure::new(USAGE, title),

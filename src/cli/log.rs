@@ -11,7 +11,7 @@ use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
 use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, nearest};
-use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
+use crate::model::{DeliveryPage, DeliveryReport, EventState, SourceName, Timestamp, Verdict};
 use crate::web::DeliveryQuery;
 
 /// How often a follower asks.
@@ -92,9 +92,16 @@ fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
     if filter.limit == 0 {
         return Err(Failure::new(USAGE, "--limit is at least 1"));
     }
+    // As listings print it, and as `log show` takes it.
+    let named =
+        filter.event_id.as_deref().and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
+    let (source, event_id) = match named {
+        Some((source, id)) => (Some(source.to_owned()), Some(id.to_owned())),
+        None => (filter.source.clone(), filter.event_id.clone()),
+    };
     Ok(DeliveryQuery {
-        source: filter.source.clone(),
-        event_id: filter.event_id.clone(),
+        source,
+        event_id,
         event_type: filter.event_type.clone(),
         verdict: filter.verdict.clone(),
         state: filter.state.clone(),
@@ -168,7 +175,7 @@ fn show(page: &DeliveryPage, quiet: bool) {
     if page.deliveries.is_empty() {
         print::aside("nothing came yet that matches");
     } else {
-        let head = ["TIME", "VERDICT", "STATUS", "EVENT", "TYPE", "STATE", "DUPLICATES", "ATTEMPTS", "NOTE"];
+        let head = ["TIME", "VERDICT", "STATUS", "EVENT", "TYPE", "STATE", "DUP", "CALLS", "NOTE"];
         let rows = page.deliveries.iter().map(row).collect();
         print::line(&print::table(&head, rows, &[6, 7]));
     }

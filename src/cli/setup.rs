@@ -64,7 +64,8 @@ fn at_place(error: &ConfigError, span: std::ops::Range<usize>, path: &Path, cont
     let end = span.end.min(content.len());
     let span = span.start.min(end)..end;
     let path = path.display().to_string();
-    let snippet = Snippet::source(content).path(&path).fold(true).annotation(AnnotationKind::Primary.span(span));
+    let content = config::blanked(content);
+    let snippet = Snippet::source(content.as_str()).path(&path).fold(true).annotation(AnnotationKind::Primary.span(span));
     let mut group = Group::with_title(Level::ERROR.primary_title(&error.message)).element(snippet);
     if let Some(help) = &error.help {
         group = group.element(Level::HELP.message(help));

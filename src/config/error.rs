@@ -92,10 +92,57 @@ const LATER: &[&str] = &[
     "breaker_failures",
 ];
 
+/// The parser repeats a text of the wrong type, and that may be a secret written where its name belongs.
+fn without_value(message: &str) -> String {
+    let shown = message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
+    match shown {
+        Some((_, expected)) => format!("text where {expected} is expected"),
+        None => message.to_owned(),
+    }
+}
+
+/// What to write instead, where the parser's words are those of a programmer.
+fn shape_help(message: &str) -> Option<&'static str> {
+    let known = [
+        ("expected a sequence", "write a list: [ ... ]"),
+        ("where a sequence is expected", "write a list: [ ... ]"),
+        ("expected a map", "write a table, such as [sources.NAME] or [handlers.NAME]"),
+        ("expected usize", "write a number without quotes"),
+        ("where usize is expected", "write a number without quotes"),
+        ("expected a string", "write text in quotes, a duration as \"30s\", a size as \"1MiB\""),
+        ("missing field `provider`", "say whose deliveries come here: provider = \"stripe\""),
+        ("missing field `url`", "say where it listens: url = \"http://127.0.0.1:9000/hook\""),
+        ("invalid socket address", "write an address and a port: \"127.0.0.1:8080\""),
+        ("duplicate key", "give the second one another name"),
+    ];
+    known.into_iter().find(|(words, _)| message.contains(words)).map(|(_, help)| help)
+}
+
+/// Lines of the file that may hold a secret are shown with their texts blanked: errors end up in logs.
+pub(crate) fn blanked(content: &str) -> String {
+    const NAMES: [&str; 5] = ["secret", "token", "literal", "sign_with", "headers"];
+    let mut in_text = false;
+    let mut out = String::with_capacity(content.len());
+    for line in content.split_inclusive('\n') {
+        if !NAMES.iter().any(|name| line.contains(name)) {
+            out.push_str(line);
+            continue;
+        }
+        for c in line.chars() {
+            let quote = matches!(c, '"' | '\'');
+            in_text ^= quote;
+            // As long as it was, or the place that is pointed at would move.
+            if in_text && !quote && c != '\n' { out.extend(std::iter::repeat_n('*', c.len_utf8())) } else { out.push(c) }
+        }
+        in_text = false;
+    }
+    out
+}
+
 impl From<toml::de::Error> for ConfigError {
     /// Takes the parser's own words, and the nearest name where it knows which names there are.
     fn from(error: toml::de::Error) -> Self {
-        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let message = without_value(error.message().lines().next().unwrap_or_default());
         let span = error.span();
         let mut words = message.split('`').skip(1).step_by(2);
         let given = words.next().unwrap_or_default().to_owned();
@@ -104,7 +151,10 @@ impl From<toml::de::Error> for ConfigError {
         let short = if unknown_field { message.split(", expected").next().unwrap_or(&message).to_owned() } else { message };
         let made = Self { message: short, span, help: None, kind: ConfigErrorKind::Usage };
         if !unknown_field {
-            return made;
+            return match shape_help(&made.message) {
+                Some(help) => made.help(help),
+                None => made,
+            };
         }
         if LATER.contains(&given.as_str()) {
             return made.help(format!("`{given}` is not in this version yet: take the line out"));
@@ -131,6 +181,16 @@ impl From<PresetError> for ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_written_into_the_file_is_not_shown() {
+        let content = "a = \"shown\"\nsecrets = [\"whsec_c\u{e9}\"] # it's\nb = 1\n";
+        let blank = blanked(content);
+        assert_eq!(blank, "a = \"shown\"\nsecrets = [\"*********\"] # it'*\nb = 1\n");
+        assert_eq!(blank.len(), content.len());
+        let told = without_value("invalid type: string \"whsec_c\", expected a sequence");
+        assert_eq!(told, "text where a sequence is expected");
+    }
 
     #[test]
     fn the_nearest_name_is_named_only_when_it_is_near() {

@@ -21,8 +21,8 @@ use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
-pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
+pub(crate) use error::{blanked, nearest};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
