@@ -95,7 +95,7 @@ pub struct EventReport {
     pub body_kept: bool,
     /// The status of the recorded acknowledgement.
     pub ack_status: u16,
-    /// Every delivery that the log still holds, oldest first.
+    /// The first delivery, and the newest thousand that the log still holds, oldest first.
     pub deliveries: Vec<DeliveryReport>,
     /// One for each handler that was to get it.
     pub tasks: Vec<TaskReport>,

@@ -135,14 +135,18 @@ fn rows(conn: &Connection, place: Place, filter: &DeliveryFilter) -> rusqlite::R
     rows.collect()
 }
 
-/// Every delivery of one event, oldest first.
+/// Most repeats that an event's story tells. A sender with a captured delivery can make any number of them.
+const REPEATS_MAX: usize = 1000;
+
+/// The newest deliveries of one event and its first one, oldest first.
 pub(super) fn of_event(conn: &Connection, event: i64) -> rusqlite::Result<Vec<DeliveryReport>> {
-    let logged = format!("{} WHERE d.event = ?1 ORDER BY d.delivery_id", sql::LOGGED.as_str());
+    let logged = format!("{} WHERE d.event = ?1 ORDER BY d.delivery_id DESC LIMIT {REPEATS_MAX}", sql::LOGGED.as_str());
     let mut rows: Vec<DeliveryReport> =
         conn.prepare_cached(&logged)?.query_map([event], delivery_report)?.collect::<Result<_, _>>()?;
     let first = format!("{} WHERE e.id = ?1", sql::FIRSTS.as_str());
     rows.push(conn.prepare_cached(&first)?.query_row([event], delivery_report)?);
-    rows.sort_by_key(|row| row.delivery_id);
+    // The log's row of the first one knows more than the event does, so it goes before.
+    rows.sort_by_key(|row| (row.delivery_id, row.status.is_none()));
     rows.dedup_by_key(|row| row.delivery_id);
     Ok(rows)
 }
