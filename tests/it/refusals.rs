@@ -509,6 +509,76 @@ async fn a_refused_body_is_never_read_as_a_request() {
     assert_eq!(gateway.rows("event"), 0);
 }
 
+/// A head whose body comes in chunks, and the first of them.
+fn chunked_begin(method: &str, path: &str, with: &Fields, chunk: &[u8]) -> Vec<u8> {
+    let mut begin = http::chunked(method, path, with, chunk, chunk.len());
+    begin.truncate(begin.len() - "0\r\n\r\n".len());
+    begin
+}
+
+#[tokio::test]
+async fn a_refused_body_without_an_end_holds_no_connection() {
+    let gateway = Gateway::start(LIMITED).await;
+    let (none, gzip) = (Fields::new(), fields(&[("Content-Encoding", "gzip")]));
+    let (large, foreign) = (fields(&[("X-Large", &"x".repeat(40 << 10))]), fields(&[("Host", "example.com")]));
+    let cases = [
+        (gateway.public, "POST", "/hooks/unknown", &none, 404),
+        (gateway.public, "PUT", "/hooks/stripe", &none, 405),
+        (gateway.public, "POST", "/hooks/retired", &none, 410),
+        (gateway.public, "POST", "/hooks/stripe", &none, 413),
+        (gateway.public, "POST", "/hooks/stripe", &gzip, 415),
+        (gateway.public, "POST", "/hooks/stripe", &large, 431),
+        (gateway.public, "POST", "/nowhere", &none, 404),
+        (gateway.public, "POST", "/healthz", &none, 200),
+        (gateway.admin, "POST", "/healthz", &none, 405),
+        (gateway.admin, "GET", "/healthz", &none, 200),
+        (gateway.admin, "GET", "/nowhere", &none, 404),
+        (gateway.admin, "GET", "/healthz", &foreign, 403),
+    ];
+    let all = cases.map(|(to, method, path, with, status)| async move {
+        let mut connection = Connection::to(to).await;
+        connection.send(&chunked_begin(method, path, with, &[b'x'; 2048])).await;
+        assert_eq!(connection.answer().await.status, status, "{method} {path}");
+        let ended = connection.drips_until_closed(b"1\r\nx\r\n", Duration::from_millis(20)).await;
+        assert!(ended, "{method} {path}: one answer a request");
+    });
+    futures_util::future::join_all(all).await;
+
+    let mut slow = Connection::to(gateway.public).await;
+    slow.send(&chunked_begin("POST", "/hooks/stripe", &none, b"x")).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    gateway.clock.advance(ANSWER_DEADLINE);
+    assert_eq!(slow.answer().await.status, 408);
+    assert!(slow.drips_until_closed(b"1\r\nx\r\n", Duration::from_millis(20)).await);
+}
+
+#[tokio::test]
+async fn who_sends_a_whole_body_to_the_wrong_place_can_read_the_whole_answer() {
+    let gateway = Gateway::start(LIMITED).await;
+    let requests = [
+        http::request("POST", "/hooks/unknown", &Fields::new(), &[b'x'; 900]),
+        http::chunked("POST", "/hooks/unknown", &Fields::new(), &[b'x'; 900], 100),
+        http::chunked("POST", "/hooks/unknown", &Fields::new(), &vec![b'x'; 900 << 10], 8 << 10),
+    ];
+    for request in requests {
+        let mut connection = Connection::to(gateway.public).await;
+        // The last bytes come once the answer is on its way: they must not turn it into a reset.
+        let (most, last) = request.split_at(request.len() - 3);
+        connection.send(most).await;
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, problem(&answer).as_str()), (404, "unknown-source"));
+        connection.send(last).await;
+        match answer.header("connection") {
+            Some("close") => assert!(connection.is_closed().await),
+            kept => {
+                assert_eq!(kept, None);
+                connection.send(&http::request("GET", "/healthz", &Fields::new(), b"")).await;
+                assert_eq!(connection.answer().await.text(), "ok\n");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_asks_before_it_sends_too_much_is_told_413() {
     let gateway = Gateway::start(LIMITED).await;
