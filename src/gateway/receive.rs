@@ -125,9 +125,9 @@ impl Receiver {
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
         }
-        // Who does not come again waits before a byte of the body is read. The place is not kept meanwhile: a stranger who sends
-        // slowly would hold it.
-        if !source.settings.sender_retries && self.place(&entry).await.is_none() {
+        // Without a place now no byte of the body is read; who does not come again waits for one. It is not kept meanwhile: a
+        // stranger who sends slowly would hold it.
+        if self.place(&entry).await.is_none() {
             return Err(self.turn_away(&entry, Problem::Overloaded));
         }
         if let Some(problem) = self.head_problem(source, head) {

@@ -140,6 +140,24 @@ async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_ar
 }
 
 #[tokio::test]
+async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_body_is_read() {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let mut second = Connection::to(gateway.public).await;
+    let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
+    head.extend(b"Content-Length: 100\r\n\r\n");
+    second.send(&head).await;
+    // Not a byte of the body has been sent.
+    assert_refused(&gateway, &second.answer().await, 503, "overloaded").await;
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+    assert_eq!(first.answer().await.status, 200);
+}
+
+#[tokio::test]
 async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let other = gateway.beside();
