@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::content::Content;
 use crate::ledger::Settlement;
 use crate::model::{Outcome, Reason};
 
@@ -52,19 +53,16 @@ pub enum Difference {
     Conflict,
 }
 
-/// Compares a repeat's body with the first one, which differs in its digest. Parsed where both are JSON, else byte for byte.
+/// Compares a repeat's body with the first one, which differs in its digest. Parsed where both are JSON that can mean only one
+/// thing, numbers as they are written; else byte for byte.
 /// `volatile` are the JSON pointers under which the provider's repeats may differ.
 #[must_use]
 pub fn compare(first: Option<&[u8]>, repeat: &[u8], volatile: &[String]) -> Difference {
     let Some(first) = first else { return Difference::Harmless };
-    let parse = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
-    let (Some(mut first), Some(mut repeat)) = (parse(first), parse(repeat)) else { return Difference::Conflict };
+    let (Some(mut first), Some(mut repeat)) = (Content::read(first), Content::read(repeat)) else { return Difference::Conflict };
     for pointer in volatile {
-        for value in [&mut first, &mut repeat] {
-            if let Some(found) = value.pointer_mut(pointer) {
-                *found = serde_json::Value::Null;
-            }
-        }
+        first.blank(pointer);
+        repeat.blank(pointer);
     }
     if first == repeat { Difference::Harmless } else { Difference::Conflict }
 }
@@ -143,6 +141,15 @@ mod tests {
             Difference::Conflict,
             "a path that is missing differs"
         );
+        for (first, repeat) in [
+            ("{\"amount\":9007199254740993}", "{\"amount\":9007199254740992}"),
+            ("{\"amount\":0.1}", "{\"amount\":0.1000000000000000055}"),
+            ("{\"amount\":1}", "{\"amount\":1,\"amount\":1}"),
+            ("{\"amount\":1}", "{\"amount\":1000000,\"amount\":1}"),
+            ("{\"amount\":1,\"amount\":2}", "{\"amount\":1, \"amount\":2}"),
+        ] {
+            assert_eq!(compare(Some(first.as_bytes()), repeat.as_bytes(), &volatile), Difference::Conflict, "{first} {repeat}");
+        }
         assert_eq!(compare(Some(b"a=1"), b"a=2", &volatile), Difference::Conflict);
         assert_eq!(compare(Some(first), b"a=2", &volatile), Difference::Conflict);
         assert_eq!(compare(None, b"{}", &volatile), Difference::Harmless, "unknown is not called a conflict");
