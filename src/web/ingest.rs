@@ -49,7 +49,7 @@ pub(super) async fn receive(
         id: entry.id,
         method: request.method().as_str().into(),
         headers: headers(&request, &entry),
-        body,
+        body: entry.held.attach(body),
         received_at: entry.received_at,
     };
     answer::of(receiver.receive(entry, delivery).await)

@@ -422,6 +422,24 @@ async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
 }
 
 #[tokio::test]
+async fn a_body_that_still_waits_for_the_store_counts_though_its_sender_was_answered() {
+    let config = format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}");
+    let (gateway, store) = Gateway::start_balky(&config).await;
+    let padded = |id: &str| format!("{{\"id\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(20 << 10)).into_bytes();
+    store.keep_claims();
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&padded("evt_1"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    gateway.clock.advance(ANSWER_DEADLINE);
+    assert_eq!(problem(&first.answer().await), "store-busy");
+    let second = gateway.send(&gateway.stripe(&padded("evt_2"))).await;
+    assert_refused(&gateway, &second, 503, "overloaded").await;
+    store.release_claims();
+    let third = gateway.send(&gateway.stripe(&padded("evt_3"))).await;
+    assert_eq!(third.status, 200, "the bytes were given back: {}", third.text());
+}
+
+#[tokio::test]
 async fn a_body_over_the_budget_alone_is_503() {
     let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let answer = gateway.send(&http::request("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; 40 << 10])).await;
