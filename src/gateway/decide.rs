@@ -47,7 +47,7 @@ pub fn settle(tries: u32, outcome: &Outcome, policy: &RetryPolicy, random: f64) 
 /// How a repeat's body relates to the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Only where the provider's repeats may differ, or the first body is gone: a duplicate.
+    /// Only where the provider's repeats may differ: a duplicate.
     Harmless,
     /// Elsewhere: a conflict.
     Conflict,
@@ -57,8 +57,7 @@ pub enum Difference {
 /// thing, numbers as they are written; else byte for byte.
 /// `volatile` are the JSON pointers under which the provider's repeats may differ.
 #[must_use]
-pub fn compare(first: Option<&[u8]>, repeat: &[u8], volatile: &[String]) -> Difference {
-    let Some(first) = first else { return Difference::Harmless };
+pub fn compare(first: &[u8], repeat: &[u8], volatile: &[String]) -> Difference {
     let (Some(mut first), Some(mut repeat)) = (Content::read(first), Content::read(repeat)) else { return Difference::Conflict };
     for pointer in volatile {
         first.blank(pointer);
@@ -129,15 +128,12 @@ mod tests {
         let volatile = ["/pending_webhooks".to_owned()];
         let first = br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":1}}"#;
         assert_eq!(
-            compare(Some(first), br#"{"id": "evt_1", "data": {"a": 1}, "pending_webhooks": 0}"#, &volatile),
+            compare(first, br#"{"id": "evt_1", "data": {"a": 1}, "pending_webhooks": 0}"#, &volatile),
             Difference::Harmless
         );
+        assert_eq!(compare(first, br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":2}}"#, &volatile), Difference::Conflict);
         assert_eq!(
-            compare(Some(first), br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":2}}"#, &volatile),
-            Difference::Conflict
-        );
-        assert_eq!(
-            compare(Some(first), br#"{"id":"evt_1","data":{"a":1}}"#, &volatile),
+            compare(first, br#"{"id":"evt_1","data":{"a":1}}"#, &volatile),
             Difference::Conflict,
             "a path that is missing differs"
         );
@@ -148,10 +144,9 @@ mod tests {
             ("{\"amount\":1}", "{\"amount\":1000000,\"amount\":1}"),
             ("{\"amount\":1,\"amount\":2}", "{\"amount\":1, \"amount\":2}"),
         ] {
-            assert_eq!(compare(Some(first.as_bytes()), repeat.as_bytes(), &volatile), Difference::Conflict, "{first} {repeat}");
+            assert_eq!(compare(first.as_bytes(), repeat.as_bytes(), &volatile), Difference::Conflict, "{first} {repeat}");
         }
-        assert_eq!(compare(Some(b"a=1"), b"a=2", &volatile), Difference::Conflict);
-        assert_eq!(compare(Some(first), b"a=2", &volatile), Difference::Conflict);
-        assert_eq!(compare(None, b"{}", &volatile), Difference::Harmless, "unknown is not called a conflict");
+        assert_eq!(compare(b"a=1", b"a=2", &volatile), Difference::Conflict);
+        assert_eq!(compare(first, b"a=2", &volatile), Difference::Conflict);
     }
 }

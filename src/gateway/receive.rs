@@ -21,6 +21,8 @@ use crate::verify::{Admitted, Refusal};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
 const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
+/// What the log says of a repeat whose body is not the first one's, where the two could not be compared.
+const NOT_COMPARED: &str = "not-compared";
 
 /// What the request path is made of.
 pub struct ReceiverSettings {
@@ -201,23 +203,24 @@ impl Receiver {
     }
 
     /// A repeat. The first body stays the truth; whether other bytes under the same id are a conflict is found out by comparing.
+    /// What could not be compared is answered from the record: a refusal must be certain.
     async fn found(&self, entry: &Entry, seen: &Seen, found: Found) -> Answer {
-        let same = found.body_digest == seen.body_digest;
-        let verdict = if same { Verdict::Duplicate } else { self.compare(&entry.source, seen, &found).await };
-        if verdict == Verdict::Conflict && entry.source.settings.reject_mismatch {
-            return self.scribe.conflict(entry, seen, found.key);
+        if found.body_digest == seen.body_digest {
+            return self.scribe.repeat(entry, seen, found, Verdict::Duplicate, None);
         }
-        self.scribe.repeat(entry, seen, found, verdict)
+        match self.within(entry, self.compare(&entry.source, seen, &found)).await.flatten() {
+            Some(Difference::Conflict) if entry.source.settings.reject_mismatch => self.scribe.conflict(entry, seen, found.key),
+            Some(Difference::Conflict) => self.scribe.repeat(entry, seen, found, Verdict::Conflict, None),
+            Some(Difference::Harmless) => self.scribe.repeat(entry, seen, found, Verdict::Duplicate, None),
+            None => self.scribe.repeat(entry, seen, found, Verdict::Duplicate, Some(NOT_COMPARED)),
+        }
     }
 
-    async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Verdict {
-        let first = self.ledger.body(EventName::Delivery(found.key)).await.ok().flatten().flatten();
-        let (repeat, source) = (seen.body.clone(), Arc::clone(source));
-        let compared = tokio::task::spawn_blocking(move || compare(first.as_deref(), &repeat, &source.settings.volatile)).await;
-        match compared {
-            Ok(Difference::Conflict) => Verdict::Conflict,
-            Ok(Difference::Harmless) | Err(_) => Verdict::Duplicate,
-        }
+    /// None where the first body is gone or could not be read.
+    async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Option<Difference> {
+        let first = self.ledger.body(EventName::Delivery(found.key)).await.ok()??;
+        let (first, repeat, source) = (first?, seen.body.clone(), Arc::clone(source));
+        off_thread(move || compare(&first, &repeat, &source.settings.volatile)).await
     }
 
     /// Step 7 or 9 said no. The cause goes to the log alone.
@@ -317,6 +320,11 @@ impl Receiver {
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
+}
+
+/// Does this off the async threads. None where it panicked, or was given up as the process ends.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 const fn problem_of(error: &LedgerError) -> Problem {
