@@ -21,6 +21,8 @@ use crate::verify::{Admitted, Refusal};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
 const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
+/// What is told of a delivery whose check panicked or was given up: a fault of ours.
+const CHECK_FAILED: &str = "check-failed";
 /// What the log says of a repeat whose body is not the first one's, where the two could not be compared.
 const NOT_COMPARED: &str = "not-compared";
 
@@ -159,8 +161,9 @@ impl Receiver {
     pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
         let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
         match self.verify(&entry.source, delivery).await {
-            Err(refusal) => self.refuse(&entry, &refusal),
-            Ok(admitted) => self.claim(&entry, admitted).await,
+            Some(Ok(admitted)) => self.claim(&entry, admitted).await,
+            Some(Err(refusal)) => self.refuse(&entry, &refusal),
+            None => self.scribe.turn_away(&entry, Problem::Overloaded, CHECK_FAILED),
         }
     }
 
@@ -179,15 +182,14 @@ impl Receiver {
         }
     }
 
-    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Result<Admitted, Refusal> {
+    /// Steps 7 and 9. None where the check did not come to its end: nothing was found out about the delivery.
+    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Option<Result<Admitted, Refusal>> {
         let now = self.clock.wall();
         if delivery.body.len() <= INLINE_BODY_BYTES_MAX {
-            return source.settings.verifier.verify(&delivery, now);
+            return Some(source.settings.verifier.verify(&delivery, now));
         }
         let verifier = Arc::clone(&source.settings.verifier);
-        let checked = tokio::task::spawn_blocking(move || verifier.verify(&delivery, now)).await;
-        // A panic in the check is a bug; it refuses, and never admits.
-        checked.unwrap_or(Err(Refusal::MessageUnreadable))
+        off_thread(move || verifier.verify(&delivery, now)).await
     }
 
     fn plan(&self, source: &Source, admitted: &Admitted) -> Plan {
