@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::content::Content;
 use crate::ledger::Settlement;
 use crate::model::{Outcome, Reason};
 
@@ -46,25 +47,21 @@ pub fn settle(tries: u32, outcome: &Outcome, policy: &RetryPolicy, random: f64) 
 /// How a repeat's body relates to the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Only where the provider's repeats may differ, or the first body is gone: a duplicate.
+    /// Only where the provider's repeats may differ: a duplicate.
     Harmless,
     /// Elsewhere: a conflict.
     Conflict,
 }
 
-/// Compares a repeat's body with the first one, which differs in its digest. Parsed where both are JSON, else byte for byte.
+/// Compares a repeat's body with the first one, which differs in its digest. Parsed where both are JSON that can mean only one
+/// thing, numbers as they are written; else byte for byte.
 /// `volatile` are the JSON pointers under which the provider's repeats may differ.
 #[must_use]
-pub fn compare(first: Option<&[u8]>, repeat: &[u8], volatile: &[String]) -> Difference {
-    let Some(first) = first else { return Difference::Harmless };
-    let parse = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
-    let (Some(mut first), Some(mut repeat)) = (parse(first), parse(repeat)) else { return Difference::Conflict };
+pub fn compare(first: &[u8], repeat: &[u8], volatile: &[String]) -> Difference {
+    let (Some(mut first), Some(mut repeat)) = (Content::read(first), Content::read(repeat)) else { return Difference::Conflict };
     for pointer in volatile {
-        for value in [&mut first, &mut repeat] {
-            if let Some(found) = value.pointer_mut(pointer) {
-                *found = serde_json::Value::Null;
-            }
-        }
+        first.blank(pointer);
+        repeat.blank(pointer);
     }
     if first == repeat { Difference::Harmless } else { Difference::Conflict }
 }
@@ -131,20 +128,25 @@ mod tests {
         let volatile = ["/pending_webhooks".to_owned()];
         let first = br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":1}}"#;
         assert_eq!(
-            compare(Some(first), br#"{"id": "evt_1", "data": {"a": 1}, "pending_webhooks": 0}"#, &volatile),
+            compare(first, br#"{"id": "evt_1", "data": {"a": 1}, "pending_webhooks": 0}"#, &volatile),
             Difference::Harmless
         );
+        assert_eq!(compare(first, br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":2}}"#, &volatile), Difference::Conflict);
         assert_eq!(
-            compare(Some(first), br#"{"id":"evt_1","pending_webhooks":2,"data":{"a":2}}"#, &volatile),
-            Difference::Conflict
-        );
-        assert_eq!(
-            compare(Some(first), br#"{"id":"evt_1","data":{"a":1}}"#, &volatile),
+            compare(first, br#"{"id":"evt_1","data":{"a":1}}"#, &volatile),
             Difference::Conflict,
             "a path that is missing differs"
         );
-        assert_eq!(compare(Some(b"a=1"), b"a=2", &volatile), Difference::Conflict);
-        assert_eq!(compare(Some(first), b"a=2", &volatile), Difference::Conflict);
-        assert_eq!(compare(None, b"{}", &volatile), Difference::Harmless, "unknown is not called a conflict");
+        for (first, repeat) in [
+            ("{\"amount\":9007199254740993}", "{\"amount\":9007199254740992}"),
+            ("{\"amount\":0.1}", "{\"amount\":0.1000000000000000055}"),
+            ("{\"amount\":1}", "{\"amount\":1,\"amount\":1}"),
+            ("{\"amount\":1}", "{\"amount\":1000000,\"amount\":1}"),
+            ("{\"amount\":1,\"amount\":2}", "{\"amount\":1, \"amount\":2}"),
+        ] {
+            assert_eq!(compare(first.as_bytes(), repeat.as_bytes(), &volatile), Difference::Conflict, "{first} {repeat}");
+        }
+        assert_eq!(compare(b"a=1", b"a=2", &volatile), Difference::Conflict);
+        assert_eq!(compare(first, b"a=2", &volatile), Difference::Conflict);
     }
 }

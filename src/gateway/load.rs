@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What is in hand over all sources.
@@ -85,6 +86,27 @@ impl Held {
         self.bytes += bytes;
         true
     }
+
+    /// The same bytes, not copied, which carry what this account holds: it is given back with the last clone of them, wherever
+    /// that is. Who waited for an answer may be gone long before.
+    #[must_use]
+    pub fn attach(&mut self, body: Bytes) -> Bytes {
+        let bytes = std::mem::take(&mut self.bytes);
+        let held = Self { all: Arc::clone(&self.all), share: Arc::clone(&self.share), bytes };
+        Bytes::from_owner(Accounted { body, _held: held })
+    }
+}
+
+/// A body and its account.
+struct Accounted {
+    body: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Accounted {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Drop for Held {
@@ -110,6 +132,22 @@ mod tests {
         assert!(!load.body(&load.share()).grow(1), "all is taken");
         drop(first);
         assert!(load.body(&greedy).grow(50), "what was given back can be taken");
+    }
+
+    #[test]
+    fn what_a_body_took_is_given_back_with_its_last_clone_and_costs_no_copy() {
+        let load = Load::new(1, 100);
+        let share = load.share();
+        let mut held = load.body(&share);
+        assert!(held.grow(50));
+        let plain = Bytes::from(vec![b'x'; 50]);
+        let body = held.attach(plain.clone());
+        assert_eq!((body.as_ptr(), &body), (plain.as_ptr(), &plain));
+        let part = body.clone().slice(10..20);
+        drop((held, body));
+        assert!(!load.body(&share).grow(1), "a part of the bytes is still there");
+        drop(part);
+        assert!(load.body(&share).grow(50));
     }
 
     #[test]

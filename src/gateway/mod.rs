@@ -2,6 +2,7 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod content;
 mod decide;
 mod load;
 mod notice;

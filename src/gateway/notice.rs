@@ -57,7 +57,7 @@ pub struct DeliveryNotice {
     pub status: u16,
     /// Why it was not taken.
     pub problem: Option<Problem>,
-    /// A stable word: the refusal's, or why no handler gets the event.
+    /// A stable word: the refusal's, why no handler gets the event, or that a repeat's body could not be compared.
     pub reason: Option<&'static str>,
     /// From the head to the answer.
     pub duration: Duration,

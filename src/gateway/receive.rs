@@ -21,6 +21,10 @@ use crate::verify::{Admitted, Refusal};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
 const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
+/// What is told of a delivery whose check panicked or was given up: a fault of ours.
+const CHECK_FAILED: &str = "check-failed";
+/// What the log says of a repeat whose body is not the first one's, where the two could not be compared.
+const NOT_COMPARED: &str = "not-compared";
 
 /// What the request path is made of.
 pub struct ReceiverSettings {
@@ -125,9 +129,9 @@ impl Receiver {
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
         }
-        // Who does not come again waits before a byte of the body is read. The place is not kept meanwhile: a stranger who sends
-        // slowly would hold it.
-        if !source.settings.sender_retries && self.place(&entry).await.is_none() {
+        // Without a place now no byte of the body is read; who does not come again waits for one. It is not kept meanwhile: a
+        // stranger who sends slowly would hold it.
+        if self.place(&entry).await.is_none() {
             return Err(self.turn_away(&entry, Problem::Overloaded));
         }
         if let Some(problem) = self.head_problem(source, head) {
@@ -157,8 +161,9 @@ impl Receiver {
     pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
         let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
         match self.verify(&entry.source, delivery).await {
-            Err(refusal) => self.refuse(&entry, &refusal),
-            Ok(admitted) => self.claim(&entry, admitted).await,
+            Some(Ok(admitted)) => self.claim(&entry, admitted).await,
+            Some(Err(refusal)) => self.refuse(&entry, &refusal),
+            None => self.scribe.turn_away(&entry, Problem::Overloaded, CHECK_FAILED),
         }
     }
 
@@ -177,15 +182,14 @@ impl Receiver {
         }
     }
 
-    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Result<Admitted, Refusal> {
+    /// Steps 7 and 9. None where the check did not come to its end: nothing was found out about the delivery.
+    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Option<Result<Admitted, Refusal>> {
         let now = self.clock.wall();
         if delivery.body.len() <= INLINE_BODY_BYTES_MAX {
-            return source.settings.verifier.verify(&delivery, now);
+            return Some(source.settings.verifier.verify(&delivery, now));
         }
         let verifier = Arc::clone(&source.settings.verifier);
-        let checked = tokio::task::spawn_blocking(move || verifier.verify(&delivery, now)).await;
-        // A panic in the check is a bug; it refuses, and never admits.
-        checked.unwrap_or(Err(Refusal::MessageUnreadable))
+        off_thread(move || verifier.verify(&delivery, now)).await
     }
 
     fn plan(&self, source: &Source, admitted: &Admitted) -> Plan {
@@ -201,23 +205,24 @@ impl Receiver {
     }
 
     /// A repeat. The first body stays the truth; whether other bytes under the same id are a conflict is found out by comparing.
+    /// What could not be compared is answered from the record: a refusal must be certain.
     async fn found(&self, entry: &Entry, seen: &Seen, found: Found) -> Answer {
-        let same = found.body_digest == seen.body_digest;
-        let verdict = if same { Verdict::Duplicate } else { self.compare(&entry.source, seen, &found).await };
-        if verdict == Verdict::Conflict && entry.source.settings.reject_mismatch {
-            return self.scribe.conflict(entry, seen, found.key);
+        if found.body_digest == seen.body_digest {
+            return self.scribe.repeat(entry, seen, found, Verdict::Duplicate, None);
         }
-        self.scribe.repeat(entry, seen, found, verdict)
+        match self.within(entry, self.compare(&entry.source, seen, &found)).await.flatten() {
+            Some(Difference::Conflict) if entry.source.settings.reject_mismatch => self.scribe.conflict(entry, seen, found.key),
+            Some(Difference::Conflict) => self.scribe.repeat(entry, seen, found, Verdict::Conflict, None),
+            Some(Difference::Harmless) => self.scribe.repeat(entry, seen, found, Verdict::Duplicate, None),
+            None => self.scribe.repeat(entry, seen, found, Verdict::Duplicate, Some(NOT_COMPARED)),
+        }
     }
 
-    async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Verdict {
-        let first = self.ledger.body(EventName::Delivery(found.key)).await.ok().flatten().flatten();
-        let (repeat, source) = (seen.body.clone(), Arc::clone(source));
-        let compared = tokio::task::spawn_blocking(move || compare(first.as_deref(), &repeat, &source.settings.volatile)).await;
-        match compared {
-            Ok(Difference::Conflict) => Verdict::Conflict,
-            Ok(Difference::Harmless) | Err(_) => Verdict::Duplicate,
-        }
+    /// None where the first body is gone or could not be read.
+    async fn compare(&self, source: &Arc<Source>, seen: &Seen, found: &Found) -> Option<Difference> {
+        let first = self.ledger.body(EventName::Delivery(found.key)).await.ok()??;
+        let (first, repeat, source) = (first?, seen.body.clone(), Arc::clone(source));
+        off_thread(move || compare(&first, &repeat, &source.settings.volatile)).await
     }
 
     /// Step 7 or 9 said no. The cause goes to the log alone.
@@ -317,6 +322,11 @@ impl Receiver {
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
+}
+
+/// Does this off the async threads. None where it panicked, or was given up as the process ends.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 const fn problem_of(error: &LedgerError) -> Problem {

@@ -53,7 +53,7 @@ pub(super) struct Unwanted(Mutex<HashMap<(SourceName, Arc<str>), Duration>>);
 
 /// How long a warning is good for.
 const WARN_EVERY: Duration = Duration::from_secs(3600);
-/// Most types that are remembered; beyond, a type is not warned about.
+/// Most types that are remembered, so most warnings in an hour: a type may come from an unsigned header.
 const TYPES_MAX: usize = 1024;
 
 impl Unwanted {
@@ -61,8 +61,12 @@ impl Unwanted {
     pub(super) fn is_news(&self, source: &SourceName, event_type: &Arc<str>, monotonic: Duration) -> bool {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (source.clone(), Arc::clone(event_type));
+        let is_recent = |last: &Duration| monotonic.saturating_sub(*last) < WARN_EVERY;
+        if said.len() >= TYPES_MAX {
+            said.retain(|_, last| is_recent(last));
+        }
         match said.get(&key) {
-            Some(last) if monotonic.saturating_sub(*last) < WARN_EVERY => false,
+            Some(last) if is_recent(last) => false,
             None if said.len() >= TYPES_MAX => false,
             _ => {
                 said.insert(key, monotonic);
@@ -85,6 +89,19 @@ mod tests {
         assert!(!news("a", 3599));
         assert!(news("b", 3599));
         assert!(news("a", 3600));
+    }
+
+    #[test]
+    fn a_flood_of_types_costs_the_warnings_of_an_hour_and_no_more() {
+        let unwanted = Unwanted::default();
+        let source = SourceName::parse("github").expect("a name");
+        let news = |event_type: &str, at_s| unwanted.is_news(&source, &event_type.into(), Duration::from_secs(at_s));
+        let said = (0..2 * TYPES_MAX).filter(|n| news(&format!("made-up-{n}"), 0)).count();
+        assert_eq!(said, TYPES_MAX);
+        assert!(!news("push", 3599), "the hour's warnings are spent");
+        assert!(news("push", 3600));
+        assert!(!news("push", 3601));
+        assert!(news("made-up-0", 3601), "forgotten with the hour");
     }
 
     #[test]

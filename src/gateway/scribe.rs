@@ -76,9 +76,17 @@ impl Scribe {
     }
 
     /// The event was ours before: the recorded acknowledgement again.
-    pub(super) fn repeat(&self, entry: &Entry, seen: &Seen, found: Found, verdict: Verdict) -> Answer {
+    pub(super) fn repeat(
+        &self,
+        entry: &Entry,
+        seen: &Seen,
+        found: Found,
+        verdict: Verdict,
+        reason: Option<&'static str>,
+    ) -> Answer {
         let note = Note {
             event: Some((found.key, seen.event_id.clone())),
+            reason,
             body_differs: found.body_digest != seen.body_digest,
             ..self.note(entry, Some(seen), verdict, found.ack.status)
         };

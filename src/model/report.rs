@@ -35,7 +35,7 @@ pub struct DeliveryReport {
     pub duplicates: u64,
     /// Calls of handlers for the event so far.
     pub attempts: u64,
-    /// Of a first: `no-handler` or `ignored`. Of a rejected one: the refusal's code.
+    /// Of a first: `no-handler` or `ignored`. Of a duplicate: `not-compared`. Of a rejected one: the refusal's code.
     pub reason: Option<String>,
     /// Whether its body was not the first one's.
     pub body_differs: bool,

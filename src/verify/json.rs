@@ -217,26 +217,20 @@ fn as_index(key: &str) -> Option<usize> {
     if plain { key.parse().ok() } else { None }
 }
 
-/// Which child a key leads to, whatever way it is spelt.
+/// Which child a key leads to, whatever way it is spelt. One that has no text, as half a surrogate pair, leads nowhere.
 struct Key<'n>(&'n Node);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().position(|(key, _)| **key == *text))
+        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?.get();
+        let plain = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        let place = |text: &str| self.0.children.iter().position(|(key, _)| **key == *text);
+        Ok(match plain {
+            Some(text) => place(text),
+            None => serde_json::from_str::<String>(raw).ok().and_then(|text| place(&text)),
+        })
     }
 }
 
@@ -333,6 +327,24 @@ mod tests {
         assert_eq!(extract(&["/id", "/type"], r#"{"id":"a","type":"\ud800"}"#), Some(vec![text("a"), Found::Unreadable]));
         assert_eq!(extract(&["/id", "/data/type"], r#"{"id":"a","data":1e999}"#), Some(vec![text("a"), Found::Unreadable]));
         assert_eq!(one("/id", r#"{"id":"a","data":1e999,"other":"\ud800"}"#), text("a"));
+    }
+
+    #[test]
+    fn a_key_without_text_is_no_known_key() {
+        for document in [
+            r#"{"\ud800":1,"id":"a"}"#,
+            r#"{"id":"a","\udc00\ud800":{"id":1}}"#,
+            r#"{"x\ud800":1,"x\ud800":2,"id":"a"}"#,
+            r#"{"id\ud800":1,"i\u0064":"a"}"#,
+            r#"{"\ud83d\ude00":1,"id":"a"}"#,
+        ] {
+            assert_eq!(one("/id", document), text("a"), "{document}");
+        }
+        assert_eq!(one("/\u{1f600}", r#"{"\ud83d\ude00":1}"#), text("1"), "a whole pair has a text");
+        assert_eq!(one("/id", r#"{"\ud800":1,"id":"a","i\u0064":"b"}"#), Found::Repeated);
+        for bad in [r#"{"\ud80":1,"id":"a"}"#, r#"{"\x":1,"id":"a"}"#, "{\"a\nb\":1,\"id\":\"a\"}", r#"{1:1,"id":"a"}"#] {
+            assert_eq!(extract(&["/id"], bad), None, "{bad}");
+        }
     }
 
     #[test]

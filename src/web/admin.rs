@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::answer;
 use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
+use super::{answer, unread};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
@@ -27,12 +27,16 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     ];
     let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
     for resource in read {
-        config.service(resource.default_service(web::to(|| async { answer::wrong_method("GET") })));
+        config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
     }
-    config.service(write.default_service(web::to(|| async { answer::wrong_method("POST") })));
+    config.service(write.default_service(web::to(|payload| wrong_method("POST", payload))));
     // Nothing goes by a key that is no key.
     let no_key = |error, _: &HttpRequest| InternalError::from_response(error, missing()).into();
     config.app_data(web::PathConfig::default().error_handler(no_key));
+}
+
+async fn wrong_method(allowed: &'static str, payload: web::Payload) -> HttpResponse {
+    unread::answered(answer::wrong_method(allowed), payload.into_inner())
 }
 
 /// What a query string asks, or the reason why it cannot be understood.
@@ -46,8 +50,8 @@ fn asked<T: DeserializeOwned, U>(request: &HttpRequest, meant: impl FnOnce(T) ->
 }
 
 /// Alive: this process answers.
-pub(super) async fn healthz() -> HttpResponse {
-    answer::builder(200).content_type("text/plain; charset=utf-8").body("ok\n")
+pub(super) async fn healthz(payload: web::Payload) -> HttpResponse {
+    unread::answered(answer::builder(200).content_type("text/plain; charset=utf-8").body("ok\n"), payload.into_inner())
 }
 
 #[derive(Serialize)]
@@ -58,7 +62,7 @@ struct Readiness {
 }
 
 /// Ready: claims are taken.
-async fn readyz(gateway: web::Data<Gateway>) -> HttpResponse {
+async fn readyz(gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
     let reason = match gateway.ledger().state() {
         StoreState::Ready => None,
         StoreState::Full => Some("storage-full"),
@@ -68,7 +72,7 @@ async fn readyz(gateway: web::Data<Gateway>) -> HttpResponse {
     if reason.is_some() {
         *response.status_mut() = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
     }
-    response
+    unread::answered(response, payload.into_inner())
 }
 
 async fn deliveries(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpResponse {

@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use subtle::ConstantTimeEq;
 
-use super::answer;
+use super::{answer, unread};
 use crate::model::Secret;
 
 /// What a request is held against.
@@ -61,7 +61,11 @@ fn host_name(host: &str) -> &str {
 pub(super) async fn check(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     match refusal(&request) {
         None => next.call(request).await,
-        Some((status, code, title)) => Ok(request.into_response(answer::plain_problem(status, code, title))),
+        Some((status, code, title)) => {
+            let (request, payload) = request.into_parts();
+            let response = unread::answered(answer::plain_problem(status, code, title), payload);
+            Ok(ServiceResponse::new(request, response))
+        }
     }
 }
 

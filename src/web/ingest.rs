@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::answer;
+use super::{answer, unread};
 use crate::gateway::{Entry, Head, Problem, Receiver};
 use crate::model::{Delivery, Headers};
 
@@ -24,7 +24,7 @@ const BODY_CAPACITY_MAX: usize = 64 << 10;
 /// One delivery.
 pub(super) async fn receive(
     request: HttpRequest,
-    payload: web::Payload,
+    mut payload: web::Payload,
     receiver: web::Data<Receiver>,
     deadline: web::Data<BodyDeadline>,
 ) -> HttpResponse {
@@ -38,18 +38,18 @@ pub(super) async fn receive(
     };
     let mut entry = match receiver.enter(head).await {
         Ok(entry) => entry,
-        Err(told) => return answer::of(told),
+        Err(told) => return unread::answered(answer::of(told), payload.into_inner()),
     };
     let expected = head.content_length.unwrap_or(0);
-    let body = match read_body(payload, expected, &mut entry, &receiver, deadline.0).await {
+    let body = match read_body(&mut payload, expected, &mut entry, &receiver, deadline.0).await {
         Ok(body) => body,
-        Err(problem) => return answer::of(receiver.abandon(&entry, problem)),
+        Err(problem) => return unread::answered(answer::of(receiver.abandon(&entry, problem)), payload.into_inner()),
     };
     let delivery = Delivery {
         id: entry.id,
         method: request.method().as_str().into(),
         headers: headers(&request, &entry),
-        body,
+        body: entry.held.attach(body),
         received_at: entry.received_at,
     };
     answer::of(receiver.receive(entry, delivery).await)
@@ -57,7 +57,7 @@ pub(super) async fn receive(
 
 /// The body's bytes, within the source's limit, the budget and the deadline. One chunk is taken without a copy.
 async fn read_body(
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     expected: u64,
     entry: &mut Entry,
     receiver: &Receiver,

@@ -7,6 +7,7 @@ mod answer;
 mod guard;
 mod ingest;
 mod query;
+mod unread;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -81,6 +82,6 @@ pub fn admin(gateway: &Gateway, listener: TcpListener, token: Option<Secret>, dr
         .run())
 }
 
-async fn not_found() -> HttpResponse {
-    answer::plain_problem(404, "not-found", "There is nothing here")
+async fn not_found(payload: web::Payload) -> HttpResponse {
+    unread::answered(answer::plain_problem(404, "not-found", "There is nothing here"), payload.into_inner())
 }

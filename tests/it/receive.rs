@@ -1,10 +1,13 @@
 //! What a sender is told of a delivery that passes, and when.
 
+use hookgate::gateway::{Answer, Head, Problem};
+use hookgate::model::{Delivery, Headers};
 use serde_json::json;
 
 use crate::helpers::gateway::{ANSWER_DEADLINE, GITHUB, Gateway, SOURCES, handler, problem, stripe_body};
 use crate::helpers::http::{self, Connection};
 use crate::helpers::sender;
+use crate::helpers::soon;
 use crate::helpers::target::Target;
 
 #[tokio::test]
@@ -131,4 +134,34 @@ async fn freshness_goes_by_the_wall_clock_as_it_is_now() {
         gateway.clock.set_wall(wall);
         assert_eq!(gateway.send(&request).await.status, status, "{wall}");
     }
+}
+
+#[tokio::test]
+async fn a_check_that_does_not_come_to_its_end_is_our_fault_and_503() {
+    let gateway = Gateway::start(SOURCES).await;
+    let receiver = gateway.running.receiver();
+    let head = Head { source: "github", method: "POST", header_bytes: 0, content_length: None, content_encoding: None };
+    let entry = receiver.enter(head).await.unwrap_or_else(|told| panic!("{told:?}"));
+    let delivery = Delivery {
+        id: entry.id,
+        method: "POST".into(),
+        headers: Headers::new(),
+        // Too large to be checked where it came in.
+        body: vec![b'x'; 1 << 20].into(),
+        received_at: entry.received_at,
+    };
+    // Work that is handed to a runtime that has ended is given up.
+    let ended = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let handle = ended.handle().clone();
+    ended.shutdown_background();
+    let mut receiving = std::pin::pin!(receiver.receive(entry, delivery));
+    let told = std::future::poll_fn(|cx| {
+        let _inside = handle.enter();
+        receiving.as_mut().poll(cx)
+    });
+    let told = soon("an answer", told).await;
+    assert!(matches!(told, Answer::Problem(Problem::Overloaded)), "{told:?}");
+    let notice = gateway.delivery().await;
+    assert_eq!((notice.status, notice.verdict, notice.reason), (503, None, Some("check-failed")));
+    assert_eq!(gateway.deliveries().await.len(), 0, "nothing was found out about it");
 }

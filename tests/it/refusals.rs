@@ -140,6 +140,24 @@ async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_ar
 }
 
 #[tokio::test]
+async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_body_is_read() {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
+    let other = gateway.beside();
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let mut second = Connection::to(gateway.public).await;
+    let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
+    head.extend(b"Content-Length: 100\r\n\r\n");
+    second.send(&head).await;
+    // Not a byte of the body has been sent.
+    assert_refused(&gateway, &second.answer().await, 503, "overloaded").await;
+    other.execute_batch("ROLLBACK").expect("the lock is ours");
+    assert_eq!(first.answer().await.status, 200);
+}
+
+#[tokio::test]
 async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let other = gateway.beside();
@@ -404,6 +422,24 @@ async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
 }
 
 #[tokio::test]
+async fn a_body_that_still_waits_for_the_store_counts_though_its_sender_was_answered() {
+    let config = format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}");
+    let (gateway, store) = Gateway::start_balky(&config).await;
+    let padded = |id: &str| format!("{{\"id\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(20 << 10)).into_bytes();
+    store.keep_claims();
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&padded("evt_1"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    gateway.clock.advance(ANSWER_DEADLINE);
+    assert_eq!(problem(&first.answer().await), "store-busy");
+    let second = gateway.send(&gateway.stripe(&padded("evt_2"))).await;
+    assert_refused(&gateway, &second, 503, "overloaded").await;
+    store.release_claims();
+    let third = gateway.send(&gateway.stripe(&padded("evt_3"))).await;
+    assert_eq!(third.status, 200, "the bytes were given back: {}", third.text());
+}
+
+#[tokio::test]
 async fn a_body_over_the_budget_alone_is_503() {
     let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{SOURCES}")).await;
     let answer = gateway.send(&http::request("POST", "/hooks/stripe", &Fields::new(), &vec![b'x'; 40 << 10])).await;
@@ -507,6 +543,76 @@ async fn a_refused_body_is_never_read_as_a_request() {
     assert_eq!(connection.answer().await.status, 413);
     assert!(connection.is_closed().await);
     assert_eq!(gateway.rows("event"), 0);
+}
+
+/// A head whose body comes in chunks, and the first of them.
+fn chunked_begin(method: &str, path: &str, with: &Fields, chunk: &[u8]) -> Vec<u8> {
+    let mut begin = http::chunked(method, path, with, chunk, chunk.len());
+    begin.truncate(begin.len() - "0\r\n\r\n".len());
+    begin
+}
+
+#[tokio::test]
+async fn a_refused_body_without_an_end_holds_no_connection() {
+    let gateway = Gateway::start(LIMITED).await;
+    let (none, gzip) = (Fields::new(), fields(&[("Content-Encoding", "gzip")]));
+    let (large, foreign) = (fields(&[("X-Large", &"x".repeat(40 << 10))]), fields(&[("Host", "example.com")]));
+    let cases = [
+        (gateway.public, "POST", "/hooks/unknown", &none, 404),
+        (gateway.public, "PUT", "/hooks/stripe", &none, 405),
+        (gateway.public, "POST", "/hooks/retired", &none, 410),
+        (gateway.public, "POST", "/hooks/stripe", &none, 413),
+        (gateway.public, "POST", "/hooks/stripe", &gzip, 415),
+        (gateway.public, "POST", "/hooks/stripe", &large, 431),
+        (gateway.public, "POST", "/nowhere", &none, 404),
+        (gateway.public, "POST", "/healthz", &none, 200),
+        (gateway.admin, "POST", "/healthz", &none, 405),
+        (gateway.admin, "GET", "/healthz", &none, 200),
+        (gateway.admin, "GET", "/nowhere", &none, 404),
+        (gateway.admin, "GET", "/healthz", &foreign, 403),
+    ];
+    let all = cases.map(|(to, method, path, with, status)| async move {
+        let mut connection = Connection::to(to).await;
+        connection.send(&chunked_begin(method, path, with, &[b'x'; 2048])).await;
+        assert_eq!(connection.answer().await.status, status, "{method} {path}");
+        let ended = connection.drips_until_closed(b"1\r\nx\r\n", Duration::from_millis(20)).await;
+        assert!(ended, "{method} {path}: one answer a request");
+    });
+    futures_util::future::join_all(all).await;
+
+    let mut slow = Connection::to(gateway.public).await;
+    slow.send(&chunked_begin("POST", "/hooks/stripe", &none, b"x")).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    gateway.clock.advance(ANSWER_DEADLINE);
+    assert_eq!(slow.answer().await.status, 408);
+    assert!(slow.drips_until_closed(b"1\r\nx\r\n", Duration::from_millis(20)).await);
+}
+
+#[tokio::test]
+async fn who_sends_a_whole_body_to_the_wrong_place_can_read_the_whole_answer() {
+    let gateway = Gateway::start(LIMITED).await;
+    let requests = [
+        http::request("POST", "/hooks/unknown", &Fields::new(), &[b'x'; 900]),
+        http::chunked("POST", "/hooks/unknown", &Fields::new(), &[b'x'; 900], 100),
+        http::chunked("POST", "/hooks/unknown", &Fields::new(), &vec![b'x'; 900 << 10], 8 << 10),
+    ];
+    for request in requests {
+        let mut connection = Connection::to(gateway.public).await;
+        // The last bytes come once the answer is on its way: they must not turn it into a reset.
+        let (most, last) = request.split_at(request.len() - 3);
+        connection.send(most).await;
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, problem(&answer).as_str()), (404, "unknown-source"));
+        connection.send(last).await;
+        match answer.header("connection") {
+            Some("close") => assert!(connection.is_closed().await),
+            kept => {
+                assert_eq!(kept, None);
+                connection.send(&http::request("GET", "/healthz", &Fields::new(), b"")).await;
+                assert_eq!(connection.answer().await.text(), "ok\n");
+            }
+        }
+    }
 }
 
 #[tokio::test]

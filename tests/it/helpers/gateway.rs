@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::balky::Balky;
 use super::clock::WatchedClock;
 use super::http::{self, Answer};
 use super::sender::{self, Fields};
@@ -109,6 +110,13 @@ impl Gateway {
 
     /// One from settings in hand, whose printer does this.
     pub(crate) async fn start_with(home: Home, settings: Settings, print: Print) -> Self {
+        Self::start_over(home, settings, print, |ledger| ledger).await
+    }
+
+    async fn start_over<B>(home: Home, settings: Settings, print: Print, between: B) -> Self
+    where
+        B: FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger> + Send + 'static,
+    {
         let clock = Arc::new(WatchedClock::at(home.wall));
         let (tell_delivery, deliveries) = mpsc::unbounded_channel();
         let (tell_attempt, attempts) = mpsc::unbounded_channel();
@@ -117,11 +125,25 @@ impl Gateway {
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
             Notice::Stray(_) => {}
         });
-        let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print });
+        let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print }, between);
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
         let (deliveries, attempts) = (tokio::sync::Mutex::new(deliveries), tokio::sync::Mutex::new(attempts));
         let drain = Duration::from_secs(10);
         Self { clock, public, admin, running, deliveries, attempts, handles, home: Some(home), drain }
+    }
+
+    /// A new one, whose store keeps back what it is told to.
+    pub(crate) async fn start_balky(config: &str) -> (Self, Arc<Balky>) {
+        let home = Home::new();
+        let settings = home.settings(config);
+        let (tell, balky) = std_mpsc::channel();
+        let between = move |ledger| {
+            let balky = Arc::new(Balky::over(ledger));
+            tell.send(Arc::clone(&balky)).expect("the test waits");
+            balky as Arc<dyn Ledger>
+        };
+        let gateway = Self::start_over(home, settings, Arc::new(|_: &Call| {}), between).await;
+        (gateway, balky.recv().expect("it was made"))
     }
 
     /// What the wall clock shows, as providers sign it.
@@ -288,11 +310,14 @@ async fn forgotten_leases(database: &Path) -> Vec<String> {
 
 type Started = (Running, Vec<actix_web::dev::ServerHandle>, [SocketAddr; 2]);
 
-async fn start(settings: Settings, clock: Arc<dyn Clock>, voices: Voices) -> Started {
+async fn start<B>(settings: Settings, clock: Arc<dyn Clock>, voices: Voices, between: B) -> Started
+where
+    B: FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger> + Send,
+{
     let sources: Vec<_> = settings.sources.iter().map(|source| (source.name.clone(), source.preset.name().to_string())).collect();
     let sqlite = SqliteSettings { min_free: settings.min_free, ..SqliteSettings::at(settings.database.clone()) };
     let store = Arc::new(SqliteLedger::open(sqlite, Arc::clone(&clock), &sources).expect("the store opens"));
-    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let ledger = between(Arc::clone(&store) as Arc<dyn Ledger>);
     let running = Running::start(&settings, ledger, store as Arc<dyn Journal>, clock, voices).await.expect("the gateway starts");
     let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a port"));
     let addresses = [0, 1].map(|at: usize| listeners[at].local_addr().expect("an address"));

@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand: what no client library would send can be sent, and what was answered is seen as it was.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -99,6 +100,21 @@ impl Connection {
     pub(crate) async fn is_closed(&mut self) -> bool {
         // A reset is an end as well: the peer did not read all that was sent.
         matches!(soon("the end of a connection", self.0.read(&mut [0])).await, Ok(0) | Err(_))
+    }
+
+    /// Sends this piece over and over, one every `every`, until the peer hangs up. Whether it did so without another byte.
+    pub(crate) async fn drips_until_closed(&mut self, piece: &[u8], every: Duration) -> bool {
+        let mut due = tokio::time::interval(every);
+        let mut more = [0];
+        let dripping = async {
+            loop {
+                tokio::select! {
+                    read = self.0.read(&mut more) => return matches!(read, Ok(0) | Err(_)),
+                    _ = due.tick() => self.send(piece).await,
+                }
+            }
+        };
+        soon("the end of a connection that drips", dripping).await
     }
 
     async fn line(&mut self) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub(crate) mod balky;
 pub(crate) mod cli;
 pub(crate) mod clock;
 pub(crate) mod evidence;
