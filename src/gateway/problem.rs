@@ -138,12 +138,6 @@ impl Problem {
         self.retry_after_s().map(|seconds| Duration::from_secs(seconds + jitter))
     }
 
-    /// Whether what is left of the request must not be read: the connection is closed.
-    #[must_use]
-    pub const fn closes(self) -> bool {
-        matches!(self, Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyBroken | Self::HeadersTooLarge)
-    }
-
     /// Whether the delivery log has a row for it: refused at steps 4 to 9, not for want of room on our side.
     #[must_use]
     pub const fn is_logged(self) -> bool {

@@ -37,15 +37,13 @@ pub(super) fn of(answer: Answer) -> HttpResponse {
     }
 }
 
-/// A problem of the public listener.
+/// A problem of the public listener. It ends the connection: only who was proven keeps one, see `unread::last`.
 pub(super) fn of_problem(problem: Problem) -> HttpResponse {
     let mut response = builder(problem.status());
     if let Some(delay) = problem.retry_after() {
         response.insert_header((RETRY_AFTER, delay.as_secs().to_string()));
     }
-    if problem.closes() {
-        response.force_close();
-    }
+    response.force_close();
     with_body(&mut response, problem.status(), problem.code(), problem.title())
 }
 

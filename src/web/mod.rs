@@ -43,8 +43,8 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
             .app_data(body_deadline.clone())
             // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
             .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
-            .service(web::resource("/healthz").to(admin::healthz))
-            .default_service(web::to(not_found))
+            .service(web::resource("/healthz").to(public_healthz))
+            .default_service(web::to(public_not_found))
     });
     Ok(server
         .workers(workers)
@@ -84,4 +84,12 @@ pub fn admin(gateway: &Gateway, listener: TcpListener, token: Option<Secret>, dr
 
 async fn not_found(payload: web::Payload) -> HttpResponse {
     unread::answered(answer::plain_problem(404, "not-found", "There is nothing here"), payload.into_inner())
+}
+
+async fn public_healthz(payload: web::Payload) -> HttpResponse {
+    unread::last(admin::healthz(payload).await)
+}
+
+async fn public_not_found(payload: web::Payload) -> HttpResponse {
+    unread::last(not_found(payload).await)
 }

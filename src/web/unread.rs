@@ -11,7 +11,15 @@ use std::task::{Context, Poll};
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
+use actix_web::http::ConnectionType;
 use bytes::Bytes;
+
+/// The same answer, and the connection ends in any case: the HTTP library sets no time for the head of a second request, so a
+/// stranger gets none.
+pub(super) fn last(mut response: HttpResponse) -> HttpResponse {
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
+}
 
 /// The same answer, after which the connection ends unless the body had ended before.
 pub(super) fn answered(response: HttpResponse, payload: Payload) -> HttpResponse {
