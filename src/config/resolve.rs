@@ -89,6 +89,7 @@ pub fn load_text(
         all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
     }
     if let Some(url) = &flags.forward_to {
+        resolve_handler::check_forward_to(&written)?;
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);

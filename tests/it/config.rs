@@ -117,6 +117,17 @@ fn a_name_of_a_source_has_at_most_64_characters() {
 }
 
 #[test]
+fn the_name_of_forward_to_is_not_taken_twice() {
+    let text = format!("{SOURCES}{}", handler("forward-to", "http://127.0.0.1:9000/", ""));
+    good(&text);
+    let flags = Flags { forward_to: Some("http://127.0.0.1:9001/".to_owned()), ..Flags::default() };
+    let error =
+        config::load_text(&text, None, &flags, &Environment::default(), Keys::Look).map(drop).expect_err("two of one name");
+    assert_eq!(error.span.map(|span| &text[span]), Some("forward-to"));
+    assert!(error.message.contains("--forward-to") && error.help.is_some(), "{}", error.message);
+}
+
+#[test]
 fn a_config_without_a_source_is_refused() {
     assert!(wrong("").1.contains("no source"));
 }
