@@ -79,7 +79,11 @@ pub fn load_text(
     let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
     let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
     let database = database(flags, env, written.database.as_ref())?;
-    let admin_token = admin_token(&written, env, loopback, admin_listen)?;
+    let admin_token = admin_token(&written, env, loopback, keys)?;
+    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
+            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    }
     let presets = presets(&written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
@@ -170,25 +174,25 @@ pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanne
     Ok(PathBuf::from(path))
 }
 
+/// The variable goes first. A token that is named must be there: without it the admin listener would be open to every process of the
+/// machine. Commands that only ask may go on; a listener that wants it will say so.
 fn admin_token(
     written: &ConfigText,
     env: &Environment,
     loopback: Loopback,
-    admin_listen: SocketAddr,
+    keys: Keys,
 ) -> Result<Option<crate::model::Secret>, ConfigError> {
-    let token = match (&written.admin.token, env.var("HOOKGATE_ADMIN_TOKEN")) {
-        (_, Some(text)) => Some(
-            crate::model::Secret::new(text.into_bytes())
-                .map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?,
-        ),
-        (Some(text), None) => secrets::load(text, env, loopback)?.secret,
-        (None, None) => None,
-    };
-    if token.is_none() && !admin_listen.ip().is_loopback() {
-        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
-            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    if let Some(text) = env.var("HOOKGATE_ADMIN_TOKEN") {
+        let token = crate::model::Secret::new(text.into_bytes());
+        return token.map(Some).map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")));
     }
-    Ok(token)
+    let Some(text) = &written.admin.token else { return Ok(None) };
+    let named = secrets::load(text, env, loopback)?;
+    if named.secret.is_none() && keys != Keys::Leave {
+        return Err(ConfigError::at(text.span(), format!("no token in {}", named.origin))
+            .help("set it, or HOOKGATE_ADMIN_TOKEN; on loopback the line may be left out"));
+    }
+    Ok(named.secret)
 }
 
 /// The built-in presets and the operator's own, and what there is to warn about.

@@ -525,6 +525,23 @@ fn commands_find_the_admin_listener_and_its_token_themselves() {
 }
 
 #[test]
+fn an_admin_token_that_is_not_set_opens_no_listener_and_stops_no_reader() {
+    let config = format!("[admin]\ntoken = {{ env = \"TOKEN\" }}\n{SOURCES}");
+    let cli = Cli::with_config(&config);
+    for command in ["serve", "check"] {
+        cli.run(&[command]).fails(2, &["hookgate.toml:2:9", "env TOKEN", "HOOKGATE_ADMIN_TOKEN"]);
+    }
+    assert!(!cli.path("hookgate.db").exists());
+    let cli = cli.env("TOKEN", "canary-admin-token");
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    let cli = cli.without("TOKEN");
+    cli.run(&["log"]).fails(2, &["HOOKGATE_ADMIN_TOKEN"]);
+    serving.stop().expect(0);
+    assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
+}
+
+#[test]
 fn after_a_crash_commands_open_the_database_and_the_next_start_serves() {
     let cli = Cli::new();
     let serving = cli.serve(&[]);

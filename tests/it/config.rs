@@ -233,6 +233,25 @@ fn the_admin_listener_off_loopback_needs_a_token() {
 }
 
 #[test]
+fn a_token_that_is_named_must_be_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = directory.path().join("missing").display().to_string();
+    for (token, origin) in [("env = \"NOT_SET\"".to_owned(), "env NOT_SET"), (format!("file = \"{missing}\""), "file ")] {
+        let token = format!("{{ {token} }}");
+        let text = format!("[admin]\ntoken = {token}\n{SOURCES}");
+        let (place, message, help) = wrong(&text);
+        assert_eq!(place, token);
+        assert!(message.contains(origin) && help.contains("HOOKGATE_ADMIN_TOKEN"), "{message} {help}");
+        let given = Environment::of([("HOOKGATE_ADMIN_TOKEN", "a-token")]);
+        assert!(with(&text, &given).expect("it goes first").admin_token.is_some());
+        let load = |env: &Environment, keys| config::load_text(&text, None, &Flags::default(), env, keys);
+        assert!(load(&Environment::default(), Keys::Make).is_err());
+        let asks = load(&Environment::default(), Keys::Leave).expect("who only asks may go on");
+        assert!(asks.admin_token.is_none());
+    }
+}
+
+#[test]
 fn a_flag_goes_before_the_environment_which_goes_before_the_file_which_goes_before_the_default() {
     let file = format!("listen = \"127.0.0.1:3\"\ndatabase = \"file.db\"\n[admin]\nlisten = \"127.0.0.1:4\"\n{SOURCES}");
     let env = Environment::of([
