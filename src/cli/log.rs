@@ -116,7 +116,8 @@ fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'
 
 /// `2h`, or an RFC 3339 time.
 fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago));
+    // Nothing came before 1970, and a calendar does not go back as far as a duration can.
+    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago).max(Timestamp(0)));
     ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
         Failure::new(
             USAGE,

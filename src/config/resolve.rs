@@ -9,10 +9,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::file::{ConfigText, DurationText, LimitsText};
+use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
-use super::resolve_source;
-use super::{Environment, Limits, Loopback, Settings, demo, secrets};
+use super::resolve_source::SourceContext;
+use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -97,11 +97,12 @@ pub fn load_text(
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
+    let limits = resolve_limits::limits(&written.limits)?;
+    let strict = written.strict_secrets;
+    let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        let ctx =
-            resolve_source::SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict: written.strict_secrets };
-        sources.push(resolve_source::resolve(name, source, &ctx, &mut warnings)?);
+        sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
     }
     if sources.is_empty() {
         return Err(ConfigError::plain("the config has no source")
@@ -116,9 +117,9 @@ pub fn load_text(
         public_url: written.public_url.as_ref().map(public_url).transpose()?,
         database,
         require_database: written.require_database,
-        drain: written.drain.map_or(DEFAULT_DRAIN, |text| text.0),
-        limits: limits(&written.limits)?,
-        busy_timeout: written.store.busy_timeout.map_or(DEFAULT_BUSY_TIMEOUT, |text| text.0),
+        drain: resolve_limits::drain(&written.drain)?.unwrap_or(DEFAULT_DRAIN),
+        limits,
+        busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
         sources,
         handlers: all_handlers,
@@ -132,12 +133,6 @@ pub(super) const DEFAULT_DATABASE: &str = "hookgate.db";
 pub(super) const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 pub(super) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const DEFAULT_MIN_FREE: u64 = 64 << 20;
-/// Bytes of bodies in hand unless said otherwise.
-const BODIES_IN_HAND: u64 = 256 << 20;
-/// Bytes of a head unless said otherwise.
-const HEADER_LIMIT: u64 = 32 << 10;
-/// The HTTP library reads no longer head than this.
-const HEADER_LIMIT_MAX: u64 = 128 << 10;
 
 pub(super) fn address(
     flag: Option<SocketAddr>,
@@ -219,38 +214,4 @@ fn public_url(text: &Spanned<String>) -> Result<String, ConfigError> {
         return Err(wrong("public_url is an http or https URL without query".to_owned()));
     }
     Ok(text.get_ref().trim_end_matches('/').to_owned())
-}
-
-pub(super) fn limits(written: &LimitsText) -> Result<Limits, ConfigError> {
-    let at_least_one = |value: &Option<Spanned<usize>>, default: usize, name: &str| match value {
-        Some(zero) if *zero.get_ref() == 0 => Err(ConfigError::at(zero.span(), format!("`{name}` must be at least 1"))),
-        Some(value) => Ok(*value.get_ref()),
-        None => Ok(default),
-    };
-    let deadline = |value: &Option<Spanned<DurationText>>, default: u64, name: &str| match value {
-        Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), format!("`{name}` must be more than 0"))),
-        Some(value) => Ok(value.get_ref().0),
-        None => Ok(Duration::from_secs(default)),
-    };
-    let header_limit = match &written.header_limit {
-        Some(size) if !(1..=HEADER_LIMIT_MAX).contains(&size.get_ref().0) => {
-            return Err(ConfigError::at(size.span(), "`header_limit` is more than 0 and at most 128KiB"));
-        }
-        Some(size) => size.get_ref().0,
-        None => HEADER_LIMIT,
-    };
-    Ok(Limits {
-        in_flight: at_least_one(&written.in_flight, 1024, "in_flight")?,
-        connections: at_least_one(&written.connections, 25_000, "connections")?,
-        bodies_in_hand: match &written.bodies_in_hand {
-            Some(zero) if zero.get_ref().0 == 0 => {
-                return Err(ConfigError::at(zero.span(), "`bodies_in_hand` must be more than 0"));
-            }
-            Some(size) => size.get_ref().0,
-            None => BODIES_IN_HAND,
-        },
-        header_limit: usize::try_from(header_limit).unwrap_or(usize::MAX),
-        header_deadline: deadline(&written.header_deadline, 5, "header_deadline")?,
-        body_deadline: deadline(&written.body_deadline, 10, "body_deadline")?,
-    })
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
-use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, secrets};
+use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, resolve_limits, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
 
 /// Longest call unless said otherwise.
@@ -81,7 +81,7 @@ pub(super) fn resolve(
             Some(calls) if (1..=CONCURRENCY_MAX).contains(calls.get_ref()) => *calls.get_ref(),
             Some(calls) => return Err(ConfigError::at(calls.span(), format!("`concurrency` is 1 to {CONCURRENCY_MAX}"))),
         },
-        retry: text.retry.as_ref().map_or_else(default_retry, |delays| delays.get_ref().iter().map(|text| text.0).collect()),
+        retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
         final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
     })
 }

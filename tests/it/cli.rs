@@ -662,7 +662,7 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
     send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
     recorded(&serving, 2);
     cli.run(&["redrive", "stripe/evt_1"]).expect(0);
-    let cases: [(&[&str], usize); 13] = [
+    let cases: [(&[&str], usize); 15] = [
         (&[], 4),
         (&["--source", "github"], 2),
         (&["--event-id", "evt_1"], 2),
@@ -673,6 +673,8 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
         (&["--state", "dead"], 0),
         (&["--handler", "printer", "--verdict", "first"], 2),
         (&["--since", "1h"], 4),
+        (&["--since", "10000y"], 4),
+        (&["--since", "500000000000y"], 4),
         (&["--since", "2099-01-01T00:00:00Z"], 0),
         (&["--limit", "3"], 3),
         (&["--source", "stripe", "--verdict", "duplicate"], 1),

@@ -78,6 +78,17 @@ fn a_setting_of_a_later_version_is_refused_by_its_name() {
 fn values_out_of_their_range_are_refused_at_their_place() {
     let cases = [
         (format!("{SOURCES}[limits]\nin_flight = 0\n"), "0"),
+        (format!("{SOURCES}[limits]\nin_flight = 9223372036854775807\n"), "9223372036854775807"),
+        (format!("{SOURCES}[limits]\nconnections = 1000001\n"), "1000001"),
+        (format!("{SOURCES}[limits]\nheader_deadline = \"61m\"\n"), "\"61m\""),
+        (format!("{SOURCES}[limits]\nbody_deadline = \"500000000000y\"\n"), "\"500000000000y\""),
+        (format!("drain = \"2d\"\n{SOURCES}"), "\"2d\""),
+        (format!("{SOURCES}[store]\nbusy_timeout = \"2h\"\n"), "\"2h\""),
+        (source("tolerance = \"2y\""), "\"2y\""),
+        (source("body_limit = \"0B\""), "\"0B\""),
+        (format!("{}[limits]\nbodies_in_hand = \"4GiB\"\n", source("body_limit = \"513MiB\"")), "\"513MiB\""),
+        (handled("retry = [\"5s\", \"31d\"]"), "\"31d\""),
+        (handled("retry = [\"500000000000y\"]"), "\"500000000000y\""),
         (source("ack = { status = 500 }"), "{ status = 500 }"),
         (source("ack = { status = 302 }"), "{ status = 302 }"),
         (source("on_mismatch = \"reject\""), "\"reject\""),
@@ -106,6 +117,29 @@ fn values_out_of_their_range_are_refused_at_their_place() {
     for (text, place) in cases {
         let told = wrong(&text);
         assert_eq!(told.0, place, "{text}\n{}", told.1);
+    }
+}
+
+#[test]
+fn there_are_at_most_100_delays() {
+    let retry = |delays: usize| format!("[{}]", vec!["\"30d\""; delays].join(", "));
+    let settings = good(&handled(&format!("retry = {}", retry(100))));
+    assert_eq!(settings.handlers[0].retry, vec![Duration::from_secs(30 * 86_400); 100]);
+    assert_eq!(wrong(&handled(&format!("retry = {}", retry(101)))).0, retry(101));
+}
+
+#[test]
+fn a_body_that_could_never_be_taken_is_an_error_that_names_both_settings() {
+    let both = |body: &str, all: &str| format!("[limits]\nbodies_in_hand = \"{all}\"\n{}", source(body));
+    good(&both("body_limit = \"32KiB\"", "64KiB"));
+    good(&both("body_limit = \"512MiB\"", "1GiB"));
+    for (body, all, place) in
+        [("body_limit = \"33KiB\"", "64KiB", "\"33KiB\""), ("", "1MiB", "x"), ("body_limit = \"200MiB\"", "256MiB", "\"200MiB\"")]
+    {
+        let told = wrong(&both(body, all));
+        assert_eq!(told.0, place, "{}", told.1);
+        assert!(told.1.contains("`body_limit` of source `x`") && told.1.contains("`bodies_in_hand`"), "{}", told.1);
+        assert!(!told.2.is_empty());
     }
 }
 
