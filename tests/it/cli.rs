@@ -339,6 +339,21 @@ fn no_secret_is_in_any_output_log_or_file_of_the_store() {
 }
 
 #[test]
+fn who_asks_for_more_hears_of_us_and_no_headers_from_libraries() {
+    let target = target(Vec::new());
+    for verbose in ["-v", "-vv", "-vvv"] {
+        let cli = Cli::with_config(&format!("{SOURCES}{}", handler("billing", &target.url(), "")));
+        let serving = cli.serve(&["--log-format", "json", verbose]);
+        send(&serving, &stripe("evt_1"));
+        recorded(&serving, 1);
+        for line in serving.stop().expect(0).stderr.lines() {
+            let row: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(row["target"].as_str().is_some_and(|target| target.starts_with("hookgate")), "{line}");
+        }
+    }
+}
+
+#[test]
 fn proxy_variables_are_not_heeded() {
     let [proxy, own] = [target(Vec::new()), target(Vec::new())];
     let proxy_url = format!("http://{}", proxy.address);
