@@ -22,17 +22,17 @@ pub(super) fn voices(global: &Global, voice: &Voice) -> Voices {
         (LogFormat::Json, false) => Voices { tell: Arc::new(log), print: Arc::new(|_: &Call| {}) },
         (LogFormat::Pretty, false) => Voices {
             tell: Arc::new(move |notice: &Notice| show(notice, &of_notices)),
-            print: Arc::new(move |call: &Call| of_events.say(&print::event(call))),
+            print: Arc::new(move |call: &Call| of_events.say(&print::event(call, of_events.stdout()))),
         },
     }
 }
 
 fn show(notice: &Notice, voice: &Voice) {
     match notice {
-        Notice::Delivery(delivery) => voice.say(&print::delivery(delivery)),
+        Notice::Delivery(delivery) => voice.say(&print::delivery(delivery, voice.stdout())),
         // The printer has spoken for itself.
         Notice::Attempt(attempt) if attempt.handler.as_str() == "printer" && attempt.settlement == Settlement::Done => {}
-        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt)),
+        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, voice.stdout())),
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
     }
 }
