@@ -37,7 +37,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let journal: Arc<dyn Journal> = Arc::clone(&store) as Arc<dyn Journal>;
     let failed = ledger.failed();
     let (voice, _spoken) = voice::stdout();
-    let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &voice))
+    let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &settings, &voice))
         .await
         .map_err(|(handler, error)| Failure::new(USAGE, format!("handler `{handler}`: {error}")))?;
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.

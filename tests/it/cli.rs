@@ -115,6 +115,16 @@ fn serve_prints_each_delivery_with_its_verdict() {
 }
 
 #[test]
+fn a_service_by_the_name_of_the_printer_is_heard_of() {
+    let target = target(Vec::new());
+    let cli = Cli::with_config(&format!("{SOURCES}{}", handler("printer", &target.url(), "")));
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    serving.process.stdout.line("printer  stripe/evt_1  attempt 1  [200]");
+    serving.stop().expect(0);
+}
+
+#[test]
 fn a_port_that_is_taken_is_exit_3_and_says_what_to_do() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
