@@ -2,6 +2,7 @@
 
 mod access;
 mod announce;
+mod bug;
 mod check;
 mod exit;
 mod log;
@@ -279,6 +280,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    bug::install_hook(cli.global.log_format);
     match run(cli) {
         Ok(code) => code.into(),
         Err(failure) => failure.code.into(),

@@ -242,6 +242,18 @@ fn wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn a_bug_is_one_line_that_says_what_to_do() {
+    // No system has threads of this size, and the runtime panics where it gets none.
+    let cli = Cli::new().env("RUST_MIN_STACK", "4611686018427387904");
+    let told = cli.run(&["check"]).fails(101, &["this is a bug in hookgate", ".rs:", "report"]);
+    assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+    let told = cli.run(&["check", "--log-format", "json"]).expect(101);
+    let row: Value = serde_json::from_str(&told.stderr).unwrap_or_else(|error| panic!("{error}: {}", told.stderr));
+    assert_eq!(row["level"], "ERROR");
+    assert!(row["message"].as_str().is_some_and(|message| message.contains("bug")), "{row}");
+}
+
+#[test]
 fn help_and_version_are_exit_0() {
     let cli = Cli::new();
     for args in [&["--help"][..], &["--version"], &["serve", "--help"], &["log", "show", "--help"]] {
