@@ -248,6 +248,27 @@ fn a_file_of_a_secret_loses_one_newline_and_no_more() {
 }
 
 #[test]
+fn a_key_is_made_once_however_the_database_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::create_dir(path("disk")).expect("a directory");
+    std::os::unix::fs::symlink("disk/real.db", path("link.db")).expect("a link");
+    std::os::unix::fs::symlink("link.db", path("other.db")).expect("a link");
+    let key = |database: &str| {
+        let flags = Flags { database: Some(path(database).display().to_string()), ..Flags::default() };
+        let settings = config::load_text(&handled(""), None, &flags, &Environment::default(), Keys::Make).expect("good");
+        let HandlerKind::Http(http) = &settings.handlers[0].kind else { panic!("it has a URL") };
+        http.sign_with.as_ref().map(|key| key.reveal().to_vec()).expect("a key")
+    };
+    let before = key("link.db");
+    std::fs::write(path("disk/real.db"), "").expect("the first start makes it");
+    for database in ["link.db", "other.db", "disk/real.db", "disk/../disk/real.db"] {
+        assert!(key(database) == before, "{database}");
+    }
+    assert!(path("disk/real.db.signing-key").exists() && !path("link.db.signing-key").exists());
+}
+
+#[test]
 fn a_literal_secret_is_taken_on_loopback_alone() {
     for listen in ["listen = \"0.0.0.0:8080\"\n", "listen = \"[::]:8080\"\n", "listen = \"10.0.0.1:8080\"\n"] {
         let (place, message, _) = wrong(&format!("{listen}{}", source("secrets = [{ literal = \"0123456789abcdef\" }]")));
