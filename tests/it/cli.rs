@@ -150,6 +150,20 @@ fn a_database_that_another_gateway_has_is_exit_3_and_names_its_pid() {
 }
 
 #[test]
+fn a_database_that_a_command_has_open_is_exit_3_and_names_no_gateway() {
+    let cli = Cli::new();
+    cli.serve(&[]).stop().expect(0);
+    let clock = std::sync::Arc::new(hookgate::clock::SystemClock::new());
+    // As an offline command has it: in this process.
+    let _held = hookgate::ledger::sqlite::SqliteLedger::open_offline(cli.path("hookgate.db"), clock).expect("nobody has it");
+    let holder = format!("another hookgate process (pid {})", std::process::id());
+    for command in [&["log"][..], &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]] {
+        let told = cli.run(command).fails(3, &[&holder]);
+        assert!(!told.stderr.contains("gateway"), "{}", told.stderr);
+    }
+}
+
+#[test]
 fn a_directory_that_is_missing_is_exit_3() {
     let cli = Cli::new();
     let any = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--database", "missing/hookgate.db"];

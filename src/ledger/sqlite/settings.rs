@@ -58,7 +58,7 @@ impl SqliteSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("another gateway has {path} open{}: stop it first", held_by(.holder.as_ref()))]
+    #[error("another hookgate process{} has {path} open: stop it first, or wait for its end", held_by(.holder.as_ref()))]
     Locked {
         /// The database.
         path: PathBuf,
