@@ -47,7 +47,7 @@ CREATE TABLE attempt (
     started_at_us INTEGER NOT NULL,
     -- How long it took, in microseconds; none of a lost one.
     duration_us INTEGER,
-    -- `answered`, `timed-out`, `broken` or `lost`.
+    -- `answered`, `timed-out`, `broken`, `unsent` or `lost`.
     outcome TEXT NOT NULL,
     -- The status that the handler answered.
     status INTEGER,

@@ -40,7 +40,7 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
             None => {
                 return Err(Failure::new(
                     UNREACHABLE,
-                    format!("the gateway with pid {} is still starting: try again in a moment", holder.pid),
+                    format!("another hookgate process (pid {}) has the database open: try again in a moment", holder.pid),
                 ));
             }
             Some(address) if std::net::TcpStream::connect(&address).is_ok() => {

@@ -8,31 +8,38 @@ use super::print::{self, BOLD, paint};
 use super::voice::Voice;
 use super::{Global, LogFormat, check};
 use crate::app::{Gateway, Voices};
-use crate::config::{Settings, SourceSettings};
+use crate::config::{HandlerKind, Settings, SourceSettings};
 use crate::gateway::{AttemptNotice, DeliveryNotice, Notice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
-use crate::model::Verdict;
+use crate::model::{HandlerName, Verdict};
 
 /// Who is told of what happens.
-pub(super) fn voices(global: &Global, voice: &Voice) -> Voices {
+pub(super) fn voices(global: &Global, settings: &Settings, voice: &Voice) -> Voices {
     let (of_notices, of_events) = (voice.clone(), voice.clone());
+    let printers = printers(settings);
     match (global.log_format, global.quiet) {
         (_, true) => Voices { tell: Arc::new(|_: &Notice| {}), print: Arc::new(|_: &Call| {}) },
         (LogFormat::Json, false) => Voices { tell: Arc::new(log), print: Arc::new(|_: &Call| {}) },
         (LogFormat::Pretty, false) => Voices {
-            tell: Arc::new(move |notice: &Notice| show(notice, &of_notices)),
-            print: Arc::new(move |call: &Call| of_events.say(&print::event(call))),
+            tell: Arc::new(move |notice: &Notice| show(notice, &printers, &of_notices)),
+            print: Arc::new(move |call: &Call| of_events.say(&print::event(call, of_events.stdout()))),
         },
     }
 }
 
-fn show(notice: &Notice, voice: &Voice) {
+/// The handlers that print, under whatever name.
+fn printers(settings: &Settings) -> Vec<HandlerName> {
+    let printers = settings.handlers.iter().filter(|handler| matches!(handler.kind, HandlerKind::Printer));
+    printers.map(|handler| handler.name.clone()).collect()
+}
+
+fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
     match notice {
-        Notice::Delivery(delivery) => voice.say(&print::delivery(delivery)),
-        // The printer has spoken for itself.
-        Notice::Attempt(attempt) if attempt.handler.as_str() == "printer" && attempt.settlement == Settlement::Done => {}
-        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt)),
+        Notice::Delivery(delivery) => voice.say(&print::delivery(delivery, voice.stdout())),
+        // A printer has spoken for itself.
+        Notice::Attempt(attempt) if attempt.settlement == Settlement::Done && printers.contains(&attempt.handler) => {}
+        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, voice.stdout())),
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod announce;
+mod bug;
 mod check;
 mod exit;
 mod log;
@@ -117,7 +118,7 @@ struct ReplayArgs {
     #[arg(long, default_value_t = 4, value_name = "N")]
     concurrency: usize,
     /// Deliveries a second, whether answers come or not
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// Sign with the secret in this variable instead of the source's own
     #[arg(long, value_name = "VAR")]
@@ -143,6 +144,12 @@ struct ReplayArgs {
     /// One JSON object for each delivery
     #[arg(long)]
     json: bool,
+}
+
+/// Slower is no load, and faster than any machine.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().map_err(|_no_number: std::num::ParseFloatError| "not a number".to_owned())?;
+    if (0.001..=1e6).contains(&rate) { Ok(rate) } else { Err("it is 0.001 to 1000000 a second".to_owned()) }
 }
 
 /// `log`.
@@ -273,6 +280,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    bug::install_hook(cli.global.log_format);
     match run(cli) {
         Ok(code) => code.into(),
         Err(failure) => failure.code.into(),

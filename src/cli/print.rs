@@ -62,9 +62,20 @@ pub(super) fn paint(text: impl std::fmt::Display, style: Style) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Whether stdout is a terminal.
-pub(super) fn is_terminal() -> bool {
-    std::io::stdout().is_terminal()
+/// What stdout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stdout {
+    /// Somebody looks at it.
+    Terminal,
+    /// A pipe or a file.
+    Other,
+}
+
+impl Stdout {
+    /// Asks the system, which is not done for each line.
+    pub(super) fn look() -> Self {
+        if std::io::stdout().is_terminal() { Self::Terminal } else { Self::Other }
+    }
 }
 
 /// Time of day, here.
@@ -148,7 +159,7 @@ fn cell((text, style): &Piece) -> Cell {
 }
 
 /// A delivery that was answered, as `serve` prints it.
-pub(super) fn delivery(notice: &DeliveryNotice) -> String {
+pub(super) fn delivery(notice: &DeliveryNotice, stdout: Stdout) -> String {
     let time = paint(clock(notice.at), DIM);
     let what = match &notice.event {
         Some((id, event_type)) => format!("{}/{id}  {event_type}", notice.source),
@@ -157,7 +168,7 @@ pub(super) fn delivery(notice: &DeliveryNotice) -> String {
     let verdict = verdict_words(notice);
     let status = status_words(notice.status);
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
-    if is_terminal() {
+    if stdout == Stdout::Terminal {
         let (there, back) = (paint("-->", DIM), paint("<--", DIM));
         format!("{time}  {there} {what}  {verdict}\n{time}  {back} {status} {took}")
     } else {
@@ -206,7 +217,7 @@ fn status_words(status: u16) -> String {
 }
 
 /// A call of a handler that went otherwise than well, as `serve` prints it.
-pub(super) fn attempt(notice: &AttemptNotice) -> String {
+pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
     let time = paint(clock(notice.at), DIM);
     let how = match &notice.outcome {
         Outcome::Answered { status, .. } => status_words(*status),
@@ -222,16 +233,53 @@ pub(super) fn attempt(notice: &AttemptNotice) -> String {
         }
     };
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
-    let arrow = if is_terminal() { paint("  => ", DIM) } else { "  ".to_owned() };
+    let arrow = call_arrow(stdout);
     format!(
         "{time}{arrow}{}  {}/{}  attempt {}  {how} {took}  {then}",
         notice.handler, notice.source, notice.event_id, notice.attempt
     )
 }
 
+/// Before what goes to a handler.
+fn call_arrow(stdout: Stdout) -> String {
+    match stdout {
+        Stdout::Terminal => paint("  => ", DIM),
+        Stdout::Other => "  ".to_owned(),
+    }
+}
+
 /// An event, as the built-in printer shows it.
-pub(super) fn event(call: &Call) -> String {
-    let arrow = if is_terminal() { paint("  => ", DIM) } else { "  ".to_owned() };
+pub(super) fn event(call: &Call, stdout: Stdout) -> String {
+    let arrow = call_arrow(stdout);
     let (time, size) = (paint(clock(call.now), DIM), size(call.body.len() as u64));
     format!("{time}{arrow}{}  {}/{}  {}  {size}", call.handler, call.source, call.event_id, call.event_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{DeliveryId, SourceName};
+
+    #[test]
+    fn arrows_are_for_a_terminal() {
+        let notice = DeliveryNotice {
+            at: Timestamp(0),
+            id: DeliveryId(uuid::Uuid::nil()),
+            source: SourceName::parse("stripe").expect("a name"),
+            event: None,
+            verdict: Some(Verdict::Rejected),
+            first: None,
+            body_differs: false,
+            status: 401,
+            problem: None,
+            reason: Some("signature-missing"),
+            duration: Duration::from_millis(1),
+        };
+        let looked_at = delivery(&notice, Stdout::Terminal);
+        assert!(looked_at.contains("-->") && looked_at.contains("<--"), "{looked_at}");
+        let piped = delivery(&notice, Stdout::Other);
+        assert!(!piped.contains("--") && !piped.contains('\n'), "{piped}");
+    }
 }

@@ -19,12 +19,13 @@ pub(super) fn install_crypto() {
 
 /// The log goes to stderr. In JSON, deliveries are log lines; for people they are printed apart. It is flushed when the guard goes.
 pub(super) fn subscribe(global: &Global) -> WorkerGuard {
+    // Libraries print the headers of a request when they are asked for more than warnings, so signatures and tokens.
     let level = match (global.quiet, global.verbose, global.log_format) {
         (true, ..) => "error",
         (false, 0, LogFormat::Pretty) => "warn",
-        (false, 0, LogFormat::Json) | (false, 1, _) => "info,actix_server=warn,actix_web=warn",
-        (false, 2, _) => "debug",
-        (false, ..) => "trace",
+        (false, 0, LogFormat::Json) | (false, 1, _) => "hookgate=info,warn",
+        (false, 2, _) => "hookgate=debug,warn",
+        (false, ..) => "hookgate=trace,warn",
     };
     let (writer, guard) = voice::stderr();
     let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(writer);

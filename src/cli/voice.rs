@@ -4,7 +4,7 @@ use std::io::Write;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use super::print;
+use super::print::{self, Stdout};
 
 /// Lines that wait to be written; beyond, they are dropped and counted.
 const LINES_MAX: usize = 8192;
@@ -14,6 +14,7 @@ const LINES_MAX: usize = 8192;
 pub(super) struct Voice {
     out: NonBlocking,
     colours: bool,
+    stdout: Stdout,
 }
 
 /// What was said is written when this is dropped, if somebody reads it within a second.
@@ -27,7 +28,7 @@ pub(super) fn stdout() -> (Voice, Spoken) {
     let colours = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
     let (out, guard) = builder().finish(std::io::stdout());
     let dropped = out.error_counter();
-    (Voice { out, colours }, Spoken { dropped, _guard: guard })
+    (Voice { out, colours, stdout: Stdout::look() }, Spoken { dropped, _guard: guard })
 }
 
 /// The same for the log on stderr.
@@ -40,6 +41,11 @@ fn builder() -> NonBlockingBuilder {
 }
 
 impl Voice {
+    /// What it speaks to.
+    pub(super) const fn stdout(&self) -> Stdout {
+        self.stdout
+    }
+
     /// Says a line, or several, at once.
     pub(super) fn say(&self, text: &str) {
         let text = if self.colours { format!("{text}\n") } else { format!("{}\n", anstream::adapter::strip_str(text)) };

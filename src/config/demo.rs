@@ -8,7 +8,7 @@ use super::resolve::{
     self, DEFAULT_ADMIN_LISTEN, DEFAULT_BUSY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_LISTEN, DEFAULT_MIN_FREE, Flags, Keys,
 };
 use super::resolve_handler::{self, HandlerContext};
-use super::{Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_source, secrets};
+use super::{Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_limits, resolve_source, secrets};
 use crate::model::{HandlerName, Secret};
 use crate::preset;
 
@@ -45,7 +45,7 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
         database,
         require_database: false,
         drain: DEFAULT_DRAIN,
-        limits: resolve::limits(&super::file::LimitsText::default())?,
+        limits: resolve_limits::limits(&super::file::LimitsText::default())?,
         busy_timeout: DEFAULT_BUSY_TIMEOUT,
         min_free: DEFAULT_MIN_FREE,
         sources,

@@ -26,7 +26,7 @@ pub struct ConfigText {
     #[serde(default)]
     pub require_database: bool,
     /// How long a stop waits for work in hand.
-    pub drain: Option<DurationText>,
+    pub drain: Option<Spanned<DurationText>>,
     /// The admin listener.
     #[serde(default)]
     pub admin: AdminText,
@@ -80,7 +80,7 @@ pub struct LimitsText {
 #[serde(deny_unknown_fields)]
 pub struct StoreText {
     /// How long a claim waits for a locked database.
-    pub busy_timeout: Option<DurationText>,
+    pub busy_timeout: Option<Spanned<DurationText>>,
     /// Free bytes of the disk below which claims stop.
     pub min_free: Option<SizeText>,
 }
@@ -100,7 +100,7 @@ pub struct SourceText {
     /// The checks that may decide.
     pub allow: Option<Spanned<Vec<String>>>,
     /// How far a signed time may be off.
-    pub tolerance: Option<DurationText>,
+    pub tolerance: Option<Spanned<DurationText>>,
     /// Answered 410.
     #[serde(default)]
     pub retired: bool,
@@ -177,7 +177,7 @@ pub struct HandlerText {
     #[serde(default)]
     pub resign: bool,
     /// Delays between attempts.
-    pub retry: Option<Spanned<Vec<DurationText>>>,
+    pub retry: Option<Spanned<Vec<Spanned<DurationText>>>>,
     /// Statuses that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,

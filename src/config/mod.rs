@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod resolve;
 mod resolve_handler;
+mod resolve_limits;
 mod resolve_source;
 mod secrets;
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::error::ConfigError;
-use super::file::{ConfigText, DurationText, LimitsText};
+use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
-use super::resolve_source;
-use super::{Environment, Limits, Loopback, Settings, demo, secrets};
+use super::resolve_source::SourceContext;
+use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -79,7 +79,11 @@ pub fn load_text(
     let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
     let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
     let database = database(flags, env, written.database.as_ref())?;
-    let admin_token = admin_token(&written, env, loopback, admin_listen)?;
+    let admin_token = admin_token(&written, env, loopback, keys)?;
+    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
+            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    }
     let presets = presets(&written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
@@ -89,14 +93,16 @@ pub fn load_text(
         all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
     }
     if let Some(url) = &flags.forward_to {
+        resolve_handler::check_forward_to(&written)?;
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
+    let limits = resolve_limits::limits(&written.limits)?;
+    let strict = written.strict_secrets;
+    let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        let ctx =
-            resolve_source::SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict: written.strict_secrets };
-        sources.push(resolve_source::resolve(name, source, &ctx, &mut warnings)?);
+        sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
     }
     if sources.is_empty() {
         return Err(ConfigError::plain("the config has no source")
@@ -111,9 +117,9 @@ pub fn load_text(
         public_url: written.public_url.as_ref().map(public_url).transpose()?,
         database,
         require_database: written.require_database,
-        drain: written.drain.map_or(DEFAULT_DRAIN, |text| text.0),
-        limits: limits(&written.limits)?,
-        busy_timeout: written.store.busy_timeout.map_or(DEFAULT_BUSY_TIMEOUT, |text| text.0),
+        drain: resolve_limits::drain(&written.drain)?.unwrap_or(DEFAULT_DRAIN),
+        limits,
+        busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
         sources,
         handlers: all_handlers,
@@ -127,12 +133,6 @@ pub(super) const DEFAULT_DATABASE: &str = "hookgate.db";
 pub(super) const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 pub(super) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const DEFAULT_MIN_FREE: u64 = 64 << 20;
-/// Bytes of bodies in hand unless said otherwise.
-const BODIES_IN_HAND: u64 = 256 << 20;
-/// Bytes of a head unless said otherwise.
-const HEADER_LIMIT: u64 = 32 << 10;
-/// The HTTP library reads no longer head than this.
-const HEADER_LIMIT_MAX: u64 = 128 << 10;
 
 pub(super) fn address(
     flag: Option<SocketAddr>,
@@ -169,25 +169,25 @@ pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanne
     Ok(PathBuf::from(path))
 }
 
+/// The variable goes first. A token that is named must be there: without it the admin listener would be open to every process of the
+/// machine. Commands that only ask may go on; a listener that wants it will say so.
 fn admin_token(
     written: &ConfigText,
     env: &Environment,
     loopback: Loopback,
-    admin_listen: SocketAddr,
+    keys: Keys,
 ) -> Result<Option<crate::model::Secret>, ConfigError> {
-    let token = match (&written.admin.token, env.var("HOOKGATE_ADMIN_TOKEN")) {
-        (_, Some(text)) => Some(
-            crate::model::Secret::new(text.into_bytes())
-                .map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?,
-        ),
-        (Some(text), None) => secrets::load(text, env, loopback)?.secret,
-        (None, None) => None,
-    };
-    if token.is_none() && !admin_listen.ip().is_loopback() {
-        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
-            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    if let Some(text) = env.var("HOOKGATE_ADMIN_TOKEN") {
+        let token = crate::model::Secret::new(text.into_bytes());
+        return token.map(Some).map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")));
     }
-    Ok(token)
+    let Some(text) = &written.admin.token else { return Ok(None) };
+    let named = secrets::load(text, env, loopback)?;
+    if named.secret.is_none() && keys != Keys::Leave {
+        return Err(ConfigError::at(text.span(), format!("no token in {}", named.origin))
+            .help("set it, or HOOKGATE_ADMIN_TOKEN; on loopback the line may be left out"));
+    }
+    Ok(named.secret)
 }
 
 /// The built-in presets and the operator's own, and what there is to warn about.
@@ -214,38 +214,4 @@ fn public_url(text: &Spanned<String>) -> Result<String, ConfigError> {
         return Err(wrong("public_url is an http or https URL without query".to_owned()));
     }
     Ok(text.get_ref().trim_end_matches('/').to_owned())
-}
-
-pub(super) fn limits(written: &LimitsText) -> Result<Limits, ConfigError> {
-    let at_least_one = |value: &Option<Spanned<usize>>, default: usize, name: &str| match value {
-        Some(zero) if *zero.get_ref() == 0 => Err(ConfigError::at(zero.span(), format!("`{name}` must be at least 1"))),
-        Some(value) => Ok(*value.get_ref()),
-        None => Ok(default),
-    };
-    let deadline = |value: &Option<Spanned<DurationText>>, default: u64, name: &str| match value {
-        Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), format!("`{name}` must be more than 0"))),
-        Some(value) => Ok(value.get_ref().0),
-        None => Ok(Duration::from_secs(default)),
-    };
-    let header_limit = match &written.header_limit {
-        Some(size) if !(1..=HEADER_LIMIT_MAX).contains(&size.get_ref().0) => {
-            return Err(ConfigError::at(size.span(), "`header_limit` is more than 0 and at most 128KiB"));
-        }
-        Some(size) => size.get_ref().0,
-        None => HEADER_LIMIT,
-    };
-    Ok(Limits {
-        in_flight: at_least_one(&written.in_flight, 1024, "in_flight")?,
-        connections: at_least_one(&written.connections, 25_000, "connections")?,
-        bodies_in_hand: match &written.bodies_in_hand {
-            Some(zero) if zero.get_ref().0 == 0 => {
-                return Err(ConfigError::at(zero.span(), "`bodies_in_hand` must be more than 0"));
-            }
-            Some(size) => size.get_ref().0,
-            None => BODIES_IN_HAND,
-        },
-        header_limit: usize::try_from(header_limit).unwrap_or(usize::MAX),
-        header_deadline: deadline(&written.header_deadline, 5, "header_deadline")?,
-        body_deadline: deadline(&written.body_deadline, 10, "body_deadline")?,
-    })
 }

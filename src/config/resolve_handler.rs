@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
-use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, secrets};
+use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, resolve_limits, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
 
 /// Longest call unless said otherwise.
@@ -24,6 +24,9 @@ const CONCURRENCY: usize = 8;
 const CONCURRENCY_MAX: usize = 1024;
 /// The file beside the database that holds the key of our signature.
 const SIGNING_KEY: &str = "signing-key";
+/// The name of the handler that `--forward-to` makes.
+const FORWARD_TO: &str = "forward-to";
+
 /// Delays between attempts unless said otherwise: 15 attempts over about three days.
 pub(super) fn default_retry() -> Vec<Duration> {
     const MINUTE: u64 = 60;
@@ -78,14 +81,23 @@ pub(super) fn resolve(
             Some(calls) if (1..=CONCURRENCY_MAX).contains(calls.get_ref()) => *calls.get_ref(),
             Some(calls) => return Err(ConfigError::at(calls.span(), format!("`concurrency` is 1 to {CONCURRENCY_MAX}"))),
         },
-        retry: text.retry.as_ref().map_or_else(default_retry, |delays| delays.get_ref().iter().map(|text| text.0).collect()),
+        retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
         final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
     })
 }
 
+/// `--forward-to` makes a handler of its own, and an event has one task for a name.
+pub(super) fn check_forward_to(written: &ConfigText) -> Result<(), ConfigError> {
+    match written.handlers.keys().find(|name| name.get_ref() == FORWARD_TO) {
+        None => Ok(()),
+        Some(name) => Err(ConfigError::at(name.span(), format!("`--forward-to` makes a handler `{FORWARD_TO}` of its own"))
+            .help("give this one another name, or leave `--forward-to` out")),
+    }
+}
+
 /// The handler of `--forward-to`.
 pub(super) fn forward_to(target: &str, context: &HandlerContext<'_>) -> Result<HandlerSettings, ConfigError> {
-    let name = HandlerName::parse("forward-to").map_err(|error| ConfigError::plain(error.to_string()))?;
+    let name = HandlerName::parse(FORWARD_TO).map_err(|error| ConfigError::plain(error.to_string()))?;
     // As `stripe listen --forward-to localhost:4242/hook` takes it.
     let target = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
     let url = url(&target).map_err(|message| ConfigError::plain(format!("--forward-to: {message}")))?;

@@ -8,13 +8,11 @@ use toml::Spanned;
 
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
-use super::{Environment, Loopback, NamedSecret, SourceSettings, secrets};
+use super::{Environment, Limits, Loopback, NamedSecret, SourceSettings, resolve_limits, secrets};
 use crate::model::{SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
 
-/// Longest body unless the provider states a cap: 1 MiB.
-const BODY_LIMIT: usize = 1 << 20;
 /// Longest time to an answer unless said otherwise.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
@@ -26,6 +24,7 @@ pub(super) struct SourceContext<'a> {
     /// Headers that some handler wants forwarded.
     pub(super) kept: &'a [String],
     pub(super) strict: bool,
+    pub(super) limits: Limits,
 }
 
 pub(super) fn resolve(
@@ -52,10 +51,10 @@ pub(super) fn resolve(
         verifier: Arc::new(verifier),
         params: text.params.clone(),
         allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
-        tolerance: text.tolerance.map(|text| text.0),
+        tolerance: resolve_limits::tolerance(text)?,
         retired: text.retired,
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
-        body_limit: body_limit(text, &preset)?,
+        body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
         answer_deadline: answer_deadline(text, &preset)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
@@ -69,18 +68,6 @@ pub(super) fn resolve(
 /// A pattern over event types.
 pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
     TypeGlob::parse(text.get_ref()).map_err(|error| ConfigError::at(text.span(), error.to_string()))
-}
-
-fn default_body_limit(preset: &Preset) -> usize {
-    preset.body_limit().unwrap_or(BODY_LIMIT)
-}
-
-fn body_limit(text: &SourceText, preset: &Preset) -> Result<usize, ConfigError> {
-    match &text.body_limit {
-        None => Ok(default_body_limit(preset)),
-        Some(zero) if zero.get_ref().0 == 0 => Err(ConfigError::at(zero.span(), "`body_limit` must be more than 0")),
-        Some(size) => Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX)),
-    }
 }
 
 /// A second before the provider gives up, and never later than 8 s.
@@ -140,7 +127,7 @@ fn verifier(
         preset: Arc::clone(preset),
         secrets: found,
         allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
-        tolerance: text.tolerance.map(|text| text.0),
+        tolerance: resolve_limits::tolerance(text)?,
         params: text.params.clone(),
         kept_headers: context.kept.to_vec(),
     })
@@ -219,7 +206,7 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
     .map_err(|error| ConfigError::plain(format!("source `{name}`: {error}")))?;
     let rule = preset.ack();
     Ok(SourceSettings {
-        body_limit: default_body_limit(preset),
+        body_limit: resolve_limits::default_body_limit(preset),
         answer_deadline: answer_deadline_max(preset),
         ack: (rule.status, rule.body.clone(), rule.content_type.clone()),
         name,

@@ -14,6 +14,9 @@ use super::file::SecretText;
 use super::{Environment, Loopback};
 use crate::model::Secret;
 
+/// Most links that a path leads through, as the kernel has it.
+const LINKS_MAX: usize = 40;
+
 /// A named secret: where it was looked for, and what was there.
 #[derive(Clone, Debug)]
 pub struct NamedSecret {
@@ -88,12 +91,24 @@ pub(super) fn generated(database: &Path, name: &str) -> Result<NamedSecret, Conf
     Ok(NamedSecret { slot: "signing".to_owned(), origin, secret: Some(secret) })
 }
 
-/// The name of a file that belongs to a database.
+/// The name of a file that belongs to a database. It stands beside the database itself, as the store's own files do, and not beside a
+/// link to it: another link, or the database's own name, would find no key there and make a second one.
 pub(super) fn beside(database: &Path, name: &str) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+    let mut path = real(database).into_os_string();
     path.push(".");
     path.push(name);
     path.into()
+}
+
+/// Where the links lead that a path may end in, whether something is there or not. Links to directories need no following: what is
+/// beside is the same.
+fn real(path: &Path) -> PathBuf {
+    let mut real = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&real) else { break };
+        real = real.parent().unwrap_or_else(|| Path::new("")).join(target);
+    }
+    real
 }
 
 fn make_key(path: &Path) -> std::io::Result<()> {

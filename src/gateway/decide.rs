@@ -10,6 +10,8 @@ use crate::model::{Outcome, Reason};
 const GONE: u16 = 410;
 /// A handler's `Retry-After` is honoured up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// After a call that could not be made, where the schedule has no delay.
+const UNSENT_PAUSE: Duration = Duration::from_secs(5);
 /// Each delay is varied by up to this share, so that tasks that failed together do not come back together.
 const JITTER: f64 = 0.2;
 
@@ -31,10 +33,12 @@ pub fn settle(tries: u32, outcome: &Outcome, policy: &RetryPolicy, random: f64) 
             return Settlement::Dead(Reason::HandlerRefused);
         }
         Outcome::Answered { retry_after, .. } => *retry_after,
-        Outcome::TimedOut | Outcome::Broken(_) => None,
+        Outcome::TimedOut | Outcome::Broken(_) | Outcome::Unsent(_) => None,
     };
     let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
-    match policy.delays.get(index) {
+    // A call that we could not make is no fault of the handler's, so it ends no task.
+    let last = policy.delays.last().copied().unwrap_or(UNSENT_PAUSE);
+    match policy.delays.get(index).copied().or_else(|| matches!(outcome, Outcome::Unsent(_)).then_some(last)) {
         None => Settlement::Dead(Reason::AttemptsExhausted),
         Some(delay) => {
             let varied = delay.mul_f64(1.0 + JITTER * random.clamp(-1.0, 1.0));
@@ -112,6 +116,15 @@ mod tests {
         assert_eq!(settle(1, &after(60), &policy(), 0.0), Settlement::RetryIn(Duration::from_secs(60)));
         assert_eq!(settle(1, &after(7200), &policy(), 0.0), Settlement::RetryIn(Duration::from_secs(3600)));
         assert_eq!(settle(2, &after(1), &policy(), 0.0), Settlement::RetryIn(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_call_that_we_could_not_make_ends_no_task() {
+        let unsent = Outcome::Unsent("no descriptor left".to_owned());
+        assert_eq!(settle(1, &unsent, &policy(), 0.0), Settlement::RetryIn(Duration::from_secs(5)));
+        assert_eq!(settle(9, &unsent, &policy(), 0.0), Settlement::RetryIn(Duration::from_secs(120)));
+        let none = RetryPolicy { delays: vec![], final_statuses: vec![] };
+        assert_eq!(settle(1, &unsent, &none, 0.0), Settlement::RetryIn(Duration::from_secs(5)));
     }
 
     proptest! {

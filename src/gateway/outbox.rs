@@ -163,7 +163,7 @@ impl Outbox {
     /// future.
     async fn offer(&self, worker: &Worker, call: Call, ends: Duration) -> Outcome {
         if ends <= self.clock.monotonic() {
-            return Outcome::Broken("no time was left for the call: the store was too slow".to_owned());
+            return Outcome::Unsent("no time was left for the call: the store was too slow".to_owned());
         }
         let called = AssertUnwindSafe(async { worker.handler.call(call).await }).catch_unwind();
         tokio::select! {

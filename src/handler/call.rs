@@ -69,12 +69,23 @@ fn failed(error: reqwest::Error) -> Outcome {
         return Outcome::TimedOut;
     }
     let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &(dyn std::error::Error + 'static) = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
+    if lacks_means(cause) {
+        return Outcome::Unsent(format!("the call could not be made: {cause}"));
+    }
     let what = if error.is_connect() { "not reached" } else { "broke off" };
     Outcome::Broken(format!("{what}: {cause}").chars().filter(|c| !c.is_control()).take(200).collect())
+}
+
+/// Whether it is we who have no descriptor or memory left.
+fn lacks_means(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    let code = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+    code.is_some_and(|code| ours.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 #[cfg(test)]

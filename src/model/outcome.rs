@@ -14,6 +14,8 @@ pub enum Outcome {
     },
     /// No complete answer before the deadline.
     TimedOut,
+    /// The call was never made, for want of something on our own side: descriptors, memory, time. Holds a reason for people.
+    Unsent(String),
     /// No complete answer at all: not reached, reset, broken. Holds a reason for people, without secrets.
     Broken(String),
 }
@@ -25,6 +27,7 @@ impl Outcome {
         match self {
             Self::Answered { .. } => "answered",
             Self::TimedOut => "timed-out",
+            Self::Unsent(_) => "unsent",
             Self::Broken(_) => "broken",
         }
     }
@@ -44,7 +47,7 @@ impl Outcome {
         match self {
             Self::Answered { .. } => None,
             Self::TimedOut => Some("no answer before the deadline"),
-            Self::Broken(reason) => Some(reason),
+            Self::Unsent(reason) | Self::Broken(reason) => Some(reason),
         }
     }
 }

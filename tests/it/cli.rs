@@ -115,6 +115,16 @@ fn serve_prints_each_delivery_with_its_verdict() {
 }
 
 #[test]
+fn a_service_by_the_name_of_the_printer_is_heard_of() {
+    let target = target(Vec::new());
+    let cli = Cli::with_config(&format!("{SOURCES}{}", handler("printer", &target.url(), "")));
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    serving.process.stdout.line("printer  stripe/evt_1  attempt 1  [200]");
+    serving.stop().expect(0);
+}
+
+#[test]
 fn a_port_that_is_taken_is_exit_3_and_says_what_to_do() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -137,6 +147,20 @@ fn a_database_that_another_gateway_has_is_exit_3_and_names_its_pid() {
     assert_eq!(send(&serving, &stripe("evt_1")).status, 200, "the holder is not harmed");
     serving.stop().expect(0);
     cli.serve(&[]).stop().expect(0);
+}
+
+#[test]
+fn a_database_that_a_command_has_open_is_exit_3_and_names_no_gateway() {
+    let cli = Cli::new();
+    cli.serve(&[]).stop().expect(0);
+    let clock = std::sync::Arc::new(hookgate::clock::SystemClock::new());
+    // As an offline command has it: in this process.
+    let _held = hookgate::ledger::sqlite::SqliteLedger::open_offline(cli.path("hookgate.db"), clock).expect("nobody has it");
+    let holder = format!("another hookgate process (pid {})", std::process::id());
+    for command in [&["log"][..], &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]] {
+        let told = cli.run(command).fails(3, &[&holder]);
+        assert!(!told.stderr.contains("gateway"), "{}", told.stderr);
+    }
 }
 
 #[test]
@@ -229,6 +253,18 @@ fn wrong_usage_is_exit_2() {
     }
     cli.run(&["log", "--verdict", "frist"]).fails(2, &["did you mean `first`"]);
     assert!(!cli.path("hookgate.db").exists(), "nothing was made");
+}
+
+#[test]
+fn a_bug_is_one_line_that_says_what_to_do() {
+    // No system has threads of this size, and the runtime panics where it gets none.
+    let cli = Cli::new().env("RUST_MIN_STACK", "4611686018427387904");
+    let told = cli.run(&["check"]).fails(101, &["this is a bug in hookgate", ".rs:", "report"]);
+    assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+    let told = cli.run(&["check", "--log-format", "json"]).expect(101);
+    let row: Value = serde_json::from_str(&told.stderr).unwrap_or_else(|error| panic!("{error}: {}", told.stderr));
+    assert_eq!(row["level"], "ERROR");
+    assert!(row["message"].as_str().is_some_and(|message| message.contains("bug")), "{row}");
 }
 
 #[test]
@@ -339,6 +375,21 @@ fn no_secret_is_in_any_output_log_or_file_of_the_store() {
 }
 
 #[test]
+fn who_asks_for_more_hears_of_us_and_no_headers_from_libraries() {
+    let target = target(Vec::new());
+    for verbose in ["-v", "-vv", "-vvv"] {
+        let cli = Cli::with_config(&format!("{SOURCES}{}", handler("billing", &target.url(), "")));
+        let serving = cli.serve(&["--log-format", "json", verbose]);
+        send(&serving, &stripe("evt_1"));
+        recorded(&serving, 1);
+        for line in serving.stop().expect(0).stderr.lines() {
+            let row: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(row["target"].as_str().is_some_and(|target| target.starts_with("hookgate")), "{line}");
+        }
+    }
+}
+
+#[test]
 fn proxy_variables_are_not_heeded() {
     let [proxy, own] = [target(Vec::new()), target(Vec::new())];
     let proxy_url = format!("http://{}", proxy.address);
@@ -422,6 +473,23 @@ fn log_show_tells_the_story_and_gives_the_exact_body() {
     serving.stop().expect(0);
     let (code, after, _) = cli.bytes(&["log", "show", "github/one", "--body"]);
     assert_eq!((code, &after), (0, &body));
+}
+
+#[test]
+fn log_as_json_says_on_stderr_that_there_is_more() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &stripe("evt_1"));
+    // The log's rows are written within 100 ms; a redrive of nothing takes them along.
+    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    let cut = cli.run(&["log", "--json", "--limit", "1"]).expect(0);
+    assert_eq!(cut.json().len(), 1);
+    assert!(cut.stderr.contains("--limit") && cut.stderr.contains("since"), "{}", cut.stderr);
+    assert_eq!(cli.run(&["log", "--json", "--limit", "1", "-q"]).expect(0).stderr, "");
+    let all = cli.run(&["log", "--json"]).expect(0);
+    assert_eq!((all.json().len(), all.stderr.as_str()), (2, ""));
+    serving.stop().expect(0);
 }
 
 #[test]
@@ -513,12 +581,55 @@ fn a_call_in_hand_ends_before_the_process_does() {
 }
 
 #[test]
+fn after_a_failed_store_nothing_is_waited_for() {
+    let never = crate::helpers::target::Gate::closed();
+    let target = target(vec![Reply::After(never, Box::new(Reply::status(200)))]);
+    let cli = Cli::with_config(&format!("drain = \"1h\"\n{SOURCES}{}", handler("billing", &target.url(), "timeout = \"1h\"")));
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    runtime().block_on(target.call());
+    destroy(&cli.path("hookgate.db"));
+    send(&serving, &stripe("evt_2"));
+    serving.process.ended().fails(4, &["the store has failed"]);
+}
+
+/// Overwrites every page but the first of a database in use, and lets nobody keep an older one.
+fn destroy(database: &std::path::Path) {
+    let conn = rusqlite::Connection::open(database).expect("the database is there");
+    conn.busy_timeout(crate::helpers::PATIENCE).expect("a number");
+    let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).expect("it is moved");
+    assert!(!busy, "nobody reads");
+    conn.execute_batch("CREATE TABLE of_the_test (id INTEGER)").expect("the lock is free");
+    let bytes = std::fs::metadata(database).expect("it is there").len();
+    let file = std::fs::OpenOptions::new().write(true).open(database).expect("it is there");
+    let rest = vec![7; usize::try_from(bytes - 8192).expect("it is small")];
+    std::os::unix::fs::FileExt::write_all_at(&file, &rest, 8192).expect("it is written");
+}
+
+#[test]
 fn commands_find_the_admin_listener_and_its_token_themselves() {
     let cli = Cli::with_config(SOURCES).env("HOOKGATE_ADMIN_TOKEN", "canary-admin-token");
     let serving = cli.serve(&[]);
     send(&serving, &stripe("evt_1"));
     assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
     let cli = cli.without("HOOKGATE_ADMIN_TOKEN");
+    cli.run(&["log"]).fails(2, &["HOOKGATE_ADMIN_TOKEN"]);
+    serving.stop().expect(0);
+    assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
+}
+
+#[test]
+fn an_admin_token_that_is_not_set_opens_no_listener_and_stops_no_reader() {
+    let config = format!("[admin]\ntoken = {{ env = \"TOKEN\" }}\n{SOURCES}");
+    let cli = Cli::with_config(&config);
+    for command in ["serve", "check"] {
+        cli.run(&[command]).fails(2, &["hookgate.toml:2:9", "env TOKEN", "HOOKGATE_ADMIN_TOKEN"]);
+    }
+    assert!(!cli.path("hookgate.db").exists());
+    let cli = cli.env("TOKEN", "canary-admin-token");
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    let cli = cli.without("TOKEN");
     cli.run(&["log"]).fails(2, &["HOOKGATE_ADMIN_TOKEN"]);
     serving.stop().expect(0);
     assert_eq!(cli.run(&["log", "--json"]).expect(0).json().len(), 1);
@@ -645,7 +756,7 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
     send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
     recorded(&serving, 2);
     cli.run(&["redrive", "stripe/evt_1"]).expect(0);
-    let cases: [(&[&str], usize); 13] = [
+    let cases: [(&[&str], usize); 15] = [
         (&[], 4),
         (&["--source", "github"], 2),
         (&["--event-id", "evt_1"], 2),
@@ -656,6 +767,8 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
         (&["--state", "dead"], 0),
         (&["--handler", "printer", "--verdict", "first"], 2),
         (&["--since", "1h"], 4),
+        (&["--since", "10000y"], 4),
+        (&["--since", "500000000000y"], 4),
         (&["--since", "2099-01-01T00:00:00Z"], 0),
         (&["--limit", "3"], 3),
         (&["--source", "stripe", "--verdict", "duplicate"], 1),

@@ -78,6 +78,17 @@ fn a_setting_of_a_later_version_is_refused_by_its_name() {
 fn values_out_of_their_range_are_refused_at_their_place() {
     let cases = [
         (format!("{SOURCES}[limits]\nin_flight = 0\n"), "0"),
+        (format!("{SOURCES}[limits]\nin_flight = 9223372036854775807\n"), "9223372036854775807"),
+        (format!("{SOURCES}[limits]\nconnections = 1000001\n"), "1000001"),
+        (format!("{SOURCES}[limits]\nheader_deadline = \"61m\"\n"), "\"61m\""),
+        (format!("{SOURCES}[limits]\nbody_deadline = \"500000000000y\"\n"), "\"500000000000y\""),
+        (format!("drain = \"2d\"\n{SOURCES}"), "\"2d\""),
+        (format!("{SOURCES}[store]\nbusy_timeout = \"2h\"\n"), "\"2h\""),
+        (source("tolerance = \"2y\""), "\"2y\""),
+        (source("body_limit = \"0B\""), "\"0B\""),
+        (format!("{}[limits]\nbodies_in_hand = \"4GiB\"\n", source("body_limit = \"513MiB\"")), "\"513MiB\""),
+        (handled("retry = [\"5s\", \"31d\"]"), "\"31d\""),
+        (handled("retry = [\"500000000000y\"]"), "\"500000000000y\""),
         (source("ack = { status = 500 }"), "{ status = 500 }"),
         (source("ack = { status = 302 }"), "{ status = 302 }"),
         (source("on_mismatch = \"reject\""), "\"reject\""),
@@ -110,10 +121,44 @@ fn values_out_of_their_range_are_refused_at_their_place() {
 }
 
 #[test]
+fn there_are_at_most_100_delays() {
+    let retry = |delays: usize| format!("[{}]", vec!["\"30d\""; delays].join(", "));
+    let settings = good(&handled(&format!("retry = {}", retry(100))));
+    assert_eq!(settings.handlers[0].retry, vec![Duration::from_secs(30 * 86_400); 100]);
+    assert_eq!(wrong(&handled(&format!("retry = {}", retry(101)))).0, retry(101));
+}
+
+#[test]
+fn a_body_that_could_never_be_taken_is_an_error_that_names_both_settings() {
+    let both = |body: &str, all: &str| format!("[limits]\nbodies_in_hand = \"{all}\"\n{}", source(body));
+    good(&both("body_limit = \"32KiB\"", "64KiB"));
+    good(&both("body_limit = \"512MiB\"", "1GiB"));
+    for (body, all, place) in
+        [("body_limit = \"33KiB\"", "64KiB", "\"33KiB\""), ("", "1MiB", "x"), ("body_limit = \"200MiB\"", "256MiB", "\"200MiB\"")]
+    {
+        let told = wrong(&both(body, all));
+        assert_eq!(told.0, place, "{}", told.1);
+        assert!(told.1.contains("`body_limit` of source `x`") && told.1.contains("`bodies_in_hand`"), "{}", told.1);
+        assert!(!told.2.is_empty());
+    }
+}
+
+#[test]
 fn a_name_of_a_source_has_at_most_64_characters() {
     let named = |name: &str| format!("[sources.{name}]\nprovider = \"stripe\"\n");
     good(&named(&"a".repeat(64)));
     wrong(&named(&"a".repeat(65)));
+}
+
+#[test]
+fn the_name_of_forward_to_is_not_taken_twice() {
+    let text = format!("{SOURCES}{}", handler("forward-to", "http://127.0.0.1:9000/", ""));
+    good(&text);
+    let flags = Flags { forward_to: Some("http://127.0.0.1:9001/".to_owned()), ..Flags::default() };
+    let error =
+        config::load_text(&text, None, &flags, &Environment::default(), Keys::Look).map(drop).expect_err("two of one name");
+    assert_eq!(error.span.map(|span| &text[span]), Some("forward-to"));
+    assert!(error.message.contains("--forward-to") && error.help.is_some(), "{}", error.message);
 }
 
 #[test]
@@ -203,6 +248,27 @@ fn a_file_of_a_secret_loses_one_newline_and_no_more() {
 }
 
 #[test]
+fn a_key_is_made_once_however_the_database_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::create_dir(path("disk")).expect("a directory");
+    std::os::unix::fs::symlink("disk/real.db", path("link.db")).expect("a link");
+    std::os::unix::fs::symlink("link.db", path("other.db")).expect("a link");
+    let key = |database: &str| {
+        let flags = Flags { database: Some(path(database).display().to_string()), ..Flags::default() };
+        let settings = config::load_text(&handled(""), None, &flags, &Environment::default(), Keys::Make).expect("good");
+        let HandlerKind::Http(http) = &settings.handlers[0].kind else { panic!("it has a URL") };
+        http.sign_with.as_ref().map(|key| key.reveal().to_vec()).expect("a key")
+    };
+    let before = key("link.db");
+    std::fs::write(path("disk/real.db"), "").expect("the first start makes it");
+    for database in ["link.db", "other.db", "disk/real.db", "disk/../disk/real.db"] {
+        assert!(key(database) == before, "{database}");
+    }
+    assert!(path("disk/real.db.signing-key").exists() && !path("link.db.signing-key").exists());
+}
+
+#[test]
 fn a_literal_secret_is_taken_on_loopback_alone() {
     for listen in ["listen = \"0.0.0.0:8080\"\n", "listen = \"[::]:8080\"\n", "listen = \"10.0.0.1:8080\"\n"] {
         let (place, message, _) = wrong(&format!("{listen}{}", source("secrets = [{ literal = \"0123456789abcdef\" }]")));
@@ -219,6 +285,25 @@ fn the_admin_listener_off_loopback_needs_a_token() {
     let settings = with(&off, &Environment::of([("T", "a-token")])).expect("good");
     assert!(settings.admin_token.is_some());
     assert!(with(&off, &Environment::of([("T", " ")])).is_err(), "an empty one is none");
+}
+
+#[test]
+fn a_token_that_is_named_must_be_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = directory.path().join("missing").display().to_string();
+    for (token, origin) in [("env = \"NOT_SET\"".to_owned(), "env NOT_SET"), (format!("file = \"{missing}\""), "file ")] {
+        let token = format!("{{ {token} }}");
+        let text = format!("[admin]\ntoken = {token}\n{SOURCES}");
+        let (place, message, help) = wrong(&text);
+        assert_eq!(place, token);
+        assert!(message.contains(origin) && help.contains("HOOKGATE_ADMIN_TOKEN"), "{message} {help}");
+        let given = Environment::of([("HOOKGATE_ADMIN_TOKEN", "a-token")]);
+        assert!(with(&text, &given).expect("it goes first").admin_token.is_some());
+        let load = |env: &Environment, keys| config::load_text(&text, None, &Flags::default(), env, keys);
+        assert!(load(&Environment::default(), Keys::Make).is_err());
+        let asks = load(&Environment::default(), Keys::Leave).expect("who only asks may go on");
+        assert!(asks.admin_token.is_none());
+    }
 }
 
 #[test]

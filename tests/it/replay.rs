@@ -232,6 +232,17 @@ fn what_cannot_be_played_is_exit_2() {
 }
 
 #[test]
+fn a_rate_that_no_load_has_is_exit_2() {
+    let cli = Cli::new();
+    for rate in ["0", "-1", "1e-30", "1e30", "nan", "inf", "fast"] {
+        cli.run(&["replay", &fixtures("stripe"), &format!("--rate={rate}")]).fails(2, &["--rate"]);
+    }
+    let serving = cli.serve(&[]);
+    play(&cli, &serving, &["stripe"], &["--rate", "1000000"]).expect(0);
+    serving.stop().expect(0);
+}
+
+#[test]
 fn a_bare_body_is_signed_and_named_by_its_content() {
     let cli = Cli::new();
     cli.write("body.json", "{\"id\":\"evt_bare\",\"type\":\"invoice.paid\"}");

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statfs, statvfs};
@@ -36,6 +37,15 @@ pub(super) struct Disk {
     reserve: PathBuf,
     marker: PathBuf,
     min_free_bytes: u64,
+    /// The files that SQLite has open, and which ones they are.
+    open_files: Vec<(PathBuf, Option<FileId>)>,
+}
+
+/// Device and number: what a file is, whatever it is called.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Option<FileId> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// A file beside the database: its name and a suffix.
@@ -52,7 +62,18 @@ impl Disk {
             reserve: beside(database, ".reserve"),
             marker: beside(database, ".failed"),
             min_free_bytes,
+            open_files: vec![(database.to_owned(), None), (beside(database, "-wal"), None)],
         }
+    }
+
+    /// Remembers which files SQLite has open.
+    pub(super) fn remember_files(&mut self) {
+        self.open_files.iter_mut().for_each(|(path, id)| *id = file_id(path));
+    }
+
+    /// A file that was removed or replaced under its open database: what is written now is lost with the last descriptor.
+    pub(super) fn replaced_file(&self) -> Option<&Path> {
+        self.open_files.iter().find(|(path, id)| id.is_some() && file_id(path) != *id).map(|(path, _)| path.as_path())
     }
 
     /// The name of the network file system, where it is one.
@@ -67,9 +88,15 @@ impl Disk {
         self.free_bytes().is_ok_and(|free| free < self.min_free_bytes)
     }
 
-    /// Whether there is room again, for the reserve too, so that the state does not flap.
+    /// Whether there is room again: for the reserve too where that was given up, and for some more, so that the state does not flap.
     pub(super) fn has_room(&self) -> bool {
-        self.free_bytes().is_ok_and(|free| free >= self.min_free_bytes.saturating_add(RESERVE_BYTES))
+        let reserve = if self.has_reserve() { 0 } else { RESERVE_BYTES };
+        let wanted = self.min_free_bytes.saturating_add(reserve).saturating_add(BRIMFUL_BYTES);
+        self.free_bytes().is_ok_and(|free| free >= wanted)
+    }
+
+    fn has_reserve(&self) -> bool {
+        fs::metadata(&self.reserve).is_ok_and(|found| found.len() == RESERVE_BYTES)
     }
 
     /// Whether there is no room for anything.
@@ -84,7 +111,7 @@ impl Disk {
 
     /// Makes the reserve, where it is not there in full.
     pub(super) fn keep_reserve(&self) -> io::Result<()> {
-        if fs::metadata(&self.reserve).is_ok_and(|found| found.len() == RESERVE_BYTES) {
+        if self.has_reserve() {
             return Ok(());
         }
         let made = OpenOptions::new().write(true).create(true).truncate(true).open(&self.reserve).and_then(|file| fill(&file));

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     }
     let path = canonical(&settings.path).map_err(|_missing| OpenError::DirectoryMissing(settings.path.clone()))?;
     let at_path = |error| OpenError::Io { path: path.clone(), error };
-    let disk = Disk::of(&path, settings.min_free);
+    let mut disk = Disk::of(&path, settings.min_free);
     if let Some(kind) = disk.network().map_err(at_path)? {
         return Err(OpenError::NetworkFileSystem { path, kind });
     }
@@ -76,6 +76,10 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     let exists = expected.check_file(fs::metadata(&path).ok().map(|file| file.len()))?;
     if !exists {
         create_private(&path).map_err(at_path)?;
+    }
+    // Lock and WAL go by the name: under a second one a second gateway would write the same file unhindered.
+    if fs::metadata(&path).is_ok_and(|file| file.nlink() > 1) {
+        return Err(OpenError::HardLinked(path));
     }
     let try_it = || {
         let connected = connect(&path, settings.busy_timeout);
@@ -107,6 +111,8 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
         full = true;
     }
     conn.busy_timeout(BEGIN_PATIENCE)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    disk.remember_files();
     Ok(Opened { path, conn, disk, lock, created, full })
 }
 
@@ -159,6 +165,8 @@ fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, OpenError>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(busy_timeout)?;
+    // A start that refuses must leave everything as it was: a -wal that belongs to another database would be moved into this one.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     // It counts only before the first table.
     conn.execute_batch("PRAGMA page_size = 8192;")?;

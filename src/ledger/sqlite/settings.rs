@@ -58,7 +58,7 @@ impl SqliteSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("another gateway has {path} open{}: stop it first", held_by(.holder.as_ref()))]
+    #[error("another hookgate process{} has {path} open: stop it first, or wait for its end", held_by(.holder.as_ref()))]
     Locked {
         /// The database.
         path: PathBuf,
@@ -76,8 +76,13 @@ pub enum OpenError {
         /// Which one.
         kind: &'static str,
     },
+    /// The file has a second name.
+    #[error("{0} has a second name (a hard link), under which another gateway could open it: copy it, and open the copy")]
+    HardLinked(PathBuf),
     /// The lock file remembers a database that is not here.
-    #[error("the database at {path} is {what}: restore it, or begin anew with `--new-database` and lose what it knew")]
+    #[error(
+        "the database at {path} is {what}: restore it (and remove a -wal and -shm that are not its own), or begin anew with `--new-database` and lose what it knew"
+    )]
     Lost {
         /// The database.
         path: PathBuf,
@@ -138,6 +143,7 @@ impl OpenError {
                 | Self::DirectoryMissing(_)
                 | Self::NetworkFileSystem { .. }
                 | Self::NoDatabase(_)
+                | Self::HardLinked(_)
                 | Self::Busy
                 | Self::Io { .. }
         )
@@ -150,6 +156,7 @@ impl OpenError {
             Self::Locked { .. } => "database-locked",
             Self::DirectoryMissing(_) => "directory-missing",
             Self::NetworkFileSystem { .. } => "network-file-system",
+            Self::HardLinked(_) => "hard-linked",
             Self::Lost { .. } => "database-lost",
             Self::NoDatabase(_) => "no-database",
             Self::TooNew { .. } => "database-too-new",

@@ -73,10 +73,14 @@ impl Shared {
     /// Final for the process, whoever found it: after a failed write the kernel may call the next flush fine, and what is damaged
     /// must not be answered from. Says what everybody is told from now on.
     pub(super) fn fail(&self, error: &rusqlite::Error) -> LedgerError {
-        let reason = error.to_string();
+        self.fail_for(error.to_string())
+    }
+
+    /// The same for a reason that SQLite does not know of.
+    pub(super) fn fail_for(&self, reason: String) -> LedgerError {
         let before = self.state.send_replace(StoreState::Failed(reason.clone()));
         if !matches!(before, StoreState::Failed(_)) {
-            tracing::error!(%error, "the store has failed: nothing more is taken; restart to recover from disk");
+            tracing::error!(reason, "the store has failed: nothing more is taken; restart to recover from disk");
             if let Err(error) = self.disk.mark_failed(&reason) {
                 tracing::warn!(%error, "the marker of the failure could not be written");
             }

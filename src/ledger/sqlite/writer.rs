@@ -248,6 +248,10 @@ impl Writer {
             return;
         }
         self.looked_at = now;
+        if let Some(path) = self.shared.disk.replaced_file() {
+            self.shared.fail_for(format!("{} was removed or replaced while it was open", path.display()));
+            return;
+        }
         let state = self.shared.state.borrow().clone();
         match state {
             StoreState::Ready if self.shared.disk.is_short() => {
