@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookgate::clock::ManualClock;
-use hookgate::ledger::Ledger;
 use hookgate::ledger::sqlite::{Holder, NewDatabase, OpenError, SqliteLedger, SqliteSettings, read_holder};
+use hookgate::ledger::{Ledger, LedgerError};
 
 use crate::helpers::evidence::{BEGIN, admitted, plan};
 use crate::helpers::store::{PATIENCE, directory, open_sqlite, pair, settings};
@@ -184,4 +185,56 @@ fn a_marked_database_is_checked_whole_and_then_opened() {
     fs::write(&marker, "disk I/O error").expect("a marker");
     open(settings(directory.path())).expect("it is sound");
     assert!(!marker.exists());
+}
+
+#[tokio::test]
+async fn a_database_that_is_removed_or_replaced_while_open_is_final() {
+    type Change = fn(&Path);
+    let changes: [Change; 3] = [
+        |path| fs::remove_file(path).expect("a file"),
+        |path| fs::rename(path, path.with_extension("moved")).expect("a file"),
+        |path| {
+            let other = path.with_extension("other");
+            fs::write(&other, "another file").expect("a file");
+            fs::rename(&other, path).expect("a file");
+        },
+    ];
+    for change in changes {
+        let directory = directory();
+        let clock = Arc::new(ManualClock::at(BEGIN));
+        let store = open_sqlite(settings(directory.path()), &clock).expect("it opens");
+        store.claim(admitted("shop", "evt_1", 1), plan("", &[]), PATIENCE).await.expect("all is well");
+        change(&directory.path().join("hookgate.db"));
+        clock.advance(Duration::from_secs(1));
+        let claim = store.claim(admitted("shop", "evt_2", 2), plan("", &[]), PATIENCE).await;
+        assert!(matches!(claim, Err(LedgerError::Failed(_))), "{claim:?}");
+    }
+}
+
+#[test]
+fn a_database_with_a_second_name_is_refused() {
+    let directory = directory();
+    make(directory.path());
+    fs::hard_link(directory.path().join("hookgate.db"), directory.path().join("second.db")).expect("a link");
+    assert_eq!(open(settings(directory.path())).expect_err("it is refused").code(), "hard-linked");
+}
+
+#[tokio::test]
+async fn a_start_that_refuses_leaves_the_database_as_it_was() {
+    let [ours, others, here] = [directory(), directory(), directory()];
+    make(others.path());
+    let store = open(settings(ours.path())).expect("it opens");
+    for number in 1..20 {
+        let id = format!("evt_{number}");
+        store.claim(admitted("shop", &id, number), plan("", &["mail"]), PATIENCE).await.expect("it is taken");
+    }
+    // What a kill leaves: a lock file and a -wal of ours. Then somebody puts another database in the place.
+    for file in ["hookgate.db-wal", "hookgate.db.lock"] {
+        fs::copy(ours.path().join(file), here.path().join(file)).expect("a file");
+    }
+    let database = here.path().join("hookgate.db");
+    fs::copy(others.path().join("hookgate.db"), &database).expect("a file");
+    let before = fs::read(&database).expect("a file");
+    open(settings(here.path())).expect_err("it is not the one that was here");
+    assert!(fs::read(&database).expect("a file") == before, "not a byte of it was changed");
 }
