@@ -43,9 +43,14 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     }
     if args.json {
         page.deliveries.iter().try_for_each(print::json)?;
-        return Ok(OK);
+    } else {
+        show(&page);
     }
-    show(&page, global.quiet);
+    // A script that got everything hears nothing else.
+    let got_everything = args.json && page.dropped == 0 && page.next.is_none();
+    if !(global.quiet || got_everything) {
+        note_gaps(&page);
+    }
     Ok(OK)
 }
 
@@ -165,7 +170,7 @@ fn first_id_at(time: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(time.0 / 1000).unwrap_or(0), &[0; 10]).into_uuid()
 }
 
-fn show(page: &DeliveryPage, quiet: bool) {
+fn show(page: &DeliveryPage) {
     if page.deliveries.is_empty() {
         print::aside("nothing came yet that matches");
     } else {
@@ -173,16 +178,18 @@ fn show(page: &DeliveryPage, quiet: bool) {
         let rows = page.deliveries.iter().map(row).collect();
         print::line(&print::table(&head, rows, &[6, 7]));
     }
-    if quiet {
-        return;
-    }
+}
+
+/// What the rows do not show, to stderr.
+fn note_gaps(page: &DeliveryPage) {
     if page.dropped > 0 {
         print::aside(&format!(
             "the log has dropped {} rows since the gateway started; every first delivery is shown all the same",
             page.dropped
         ));
     }
-    if let Some(since) = page.log_since.filter(|_| page.deliveries.iter().any(|delivery| delivery.duplicates > 0)) {
+    let counted = page.dropped > 0 || page.deliveries.iter().any(|delivery| delivery.duplicates > 0);
+    if let Some(since) = page.log_since.filter(|_| counted) {
         print::aside(&print::paint(format!("duplicates are counted since {}", print::date(since)), DIM));
     }
     if page.next.is_some() {

@@ -476,6 +476,23 @@ fn log_show_tells_the_story_and_gives_the_exact_body() {
 }
 
 #[test]
+fn log_as_json_says_on_stderr_that_there_is_more() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    send(&serving, &stripe("evt_1"));
+    // The log's rows are written within 100 ms; a redrive of nothing takes them along.
+    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    let cut = cli.run(&["log", "--json", "--limit", "1"]).expect(0);
+    assert_eq!(cut.json().len(), 1);
+    assert!(cut.stderr.contains("--limit") && cut.stderr.contains("since"), "{}", cut.stderr);
+    assert_eq!(cli.run(&["log", "--json", "--limit", "1", "-q"]).expect(0).stderr, "");
+    let all = cli.run(&["log", "--json"]).expect(0);
+    assert_eq!((all.json().len(), all.stderr.as_str()), (2, ""));
+    serving.stop().expect(0);
+}
+
+#[test]
 fn log_without_a_database_is_exit_3_and_makes_none() {
     let cli = Cli::new();
     cli.run(&["log"]).fails(3, &["there is no database"]);
