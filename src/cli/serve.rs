@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +16,9 @@ use crate::config::{Flags, Keys, Settings};
 use crate::ledger::sqlite::{NewDatabase, SqliteLedger, SqliteSettings};
 use crate::ledger::{Journal, Ledger};
 use crate::web;
+
+/// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
+const FAILED_DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the gateway.
 pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure> {
@@ -51,7 +55,11 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let start = announce::Start { settings: &settings, listen, admin_listen, is_new: store.created() };
     start.announce(global, &gateway, &voice).await;
     let code = until_stopped(&mut signals, failed, servers).await;
-    stop(&gateway, handles, &settings, &mut signals).await;
+    let drain = match &code {
+        Err(failure) if failure.code == STORE => settings.drain.min(FAILED_DRAIN),
+        _ => settings.drain,
+    };
+    stop(&gateway, handles, drain, &mut signals).await;
     drop(ready);
     code
 }
@@ -125,10 +133,15 @@ async fn until_stopped(
 
 /// Stops accepting and calling, lets requests and calls in hand end, closes the store; all within `drain`. A second signal ends at
 /// once.
-async fn stop(gateway: &Gateway, handles: [ServerHandle; 2], settings: &Settings, signals: &mut Signals) {
+async fn stop(gateway: &Gateway, handles: [ServerHandle; 2], drain: Duration, signals: &mut Signals) {
     let orderly = async {
         let [public, admin] = handles;
-        tokio::join!(public.stop(true), admin.stop(true), gateway.stop_calling(settings.drain));
+        let answered = async { tokio::join!(public.stop(true), admin.stop(true)) };
+        // The listeners know of the configured wait alone, and of whole seconds.
+        let answered = tokio::time::timeout(drain.max(Duration::from_secs(1)), answered);
+        if let (Err(_), ()) = tokio::join!(answered, gateway.stop_calling(drain)) {
+            tracing::warn!("requests are still in hand: their senders get no answer, and come again");
+        }
         gateway.close().await;
     };
     tokio::select! {

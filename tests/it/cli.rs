@@ -581,6 +581,32 @@ fn a_call_in_hand_ends_before_the_process_does() {
 }
 
 #[test]
+fn after_a_failed_store_nothing_is_waited_for() {
+    let never = crate::helpers::target::Gate::closed();
+    let target = target(vec![Reply::After(never, Box::new(Reply::status(200)))]);
+    let cli = Cli::with_config(&format!("drain = \"1h\"\n{SOURCES}{}", handler("billing", &target.url(), "timeout = \"1h\"")));
+    let serving = cli.serve(&[]);
+    send(&serving, &stripe("evt_1"));
+    runtime().block_on(target.call());
+    destroy(&cli.path("hookgate.db"));
+    send(&serving, &stripe("evt_2"));
+    serving.process.ended().fails(4, &["the store has failed"]);
+}
+
+/// Overwrites every page but the first of a database in use, and lets nobody keep an older one.
+fn destroy(database: &std::path::Path) {
+    let conn = rusqlite::Connection::open(database).expect("the database is there");
+    conn.busy_timeout(crate::helpers::PATIENCE).expect("a number");
+    let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).expect("it is moved");
+    assert!(!busy, "nobody reads");
+    conn.execute_batch("CREATE TABLE of_the_test (id INTEGER)").expect("the lock is free");
+    let bytes = std::fs::metadata(database).expect("it is there").len();
+    let file = std::fs::OpenOptions::new().write(true).open(database).expect("it is there");
+    let rest = vec![7; usize::try_from(bytes - 8192).expect("it is small")];
+    std::os::unix::fs::FileExt::write_all_at(&file, &rest, 8192).expect("it is written");
+}
+
+#[test]
 fn commands_find_the_admin_listener_and_its_token_themselves() {
     let cli = Cli::with_config(SOURCES).env("HOOKGATE_ADMIN_TOKEN", "canary-admin-token");
     let serving = cli.serve(&[]);

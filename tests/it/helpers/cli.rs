@@ -249,10 +249,16 @@ impl Process {
 
     /// Sends a signal and waits for the end.
     #[track_caller]
-    pub(crate) fn end(mut self, signal: Signal) -> Output {
+    pub(crate) fn end(self, signal: Signal) -> Output {
+        self.signal(signal);
+        self.ended()
+    }
+
+    /// Waits for an end of its own.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Output {
         let mut child = self.child.take().expect("it runs");
         let pid = Pid::from_child(&child);
-        kill_process(pid, signal).expect("our own child");
         let (done, ended) = mpsc::channel();
         thread::spawn(move || done.send(child.wait()));
         let Ok(status) = ended.recv_timeout(PATIENCE) else {
