@@ -133,6 +133,9 @@ impl Start<'_> {
         for handler in &self.settings.handlers {
             lines.push(format!("{}  {}", paint(&handler.name, BOLD), check::handler_target(handler)));
         }
+        if self.settings.public_url.is_some() {
+            lines.push(format!("{}  http://{}", paint("listens", BOLD), self.listen));
+        }
         lines.push(format!("{}  http://{}", paint("admin", BOLD), self.admin_listen));
         lines.join("\n")
     }

@@ -47,8 +47,8 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
         show(&page);
     }
     // A script that got everything hears nothing else.
-    let is_whole = page.dropped == 0 && page.next.is_none();
-    if !global.quiet && !(args.json && is_whole) {
+    let got_everything = args.json && page.dropped == 0 && page.next.is_none();
+    if !(global.quiet || got_everything) {
         note_gaps(&page);
     }
     Ok(OK)

@@ -70,6 +70,8 @@ fn base_url(settings: &Settings, args: &ReplayArgs) -> Result<String, Failure> {
         let what = if loopback { "is no demo: its handlers will get the fixtures as real events" } else { "is off loopback" };
         return Err(Failure::new(USAGE, format!("the gateway at {base} {what}\nhelp: --yes plays all the same")));
     }
+    // The URL of a source, as `serve` prints it, is taken for its gateway's.
+    let base = url.path().find("/hooks/").map_or(base.as_str(), |at| &base[..base.len() - url.path().len() + at]);
     Ok(base.trim_end_matches('/').to_owned())
 }
 
@@ -122,8 +124,8 @@ async fn play_one(
         return Err(Failure::new(
             USAGE,
             format!(
-                "{} cannot be signed for source `{}`\nhelp: the source has no secret yet (set its variable; in the demo, start `hookgate serve` once), or its scheme is asymmetric",
-                planned.fixture.name, planned.source
+                "{} cannot be signed for source `{}`\nhelp: this shell does not know the source's secret{} (the running gateway may); export it, name another variable with --secret-env, or in the demo start `hookgate serve` first",
+                planned.fixture.name, planned.source, planned.secret_hint
             ),
         ));
     };

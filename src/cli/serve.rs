@@ -6,17 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use futures_util::FutureExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Failure, OK, STORE, UNREACHABLE, USAGE};
 use super::{Global, ServeArgs, access, announce, setup, voice};
 use crate::app::Gateway;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Flags, Keys, Settings};
+use crate::config::{Flags, Keys, Limits, Settings};
 use crate::ledger::sqlite::{NewDatabase, SqliteLedger, SqliteSettings};
 use crate::ledger::{Journal, Ledger};
 use crate::web;
 
+/// Signals within this long of the first are the same.
+const ONE_WORD: Duration = Duration::from_millis(300);
+/// Descriptors for everything but the public listener's connections: the store, handlers, the admin listener.
+const OTHER_DESCRIPTORS: u64 = 256;
 /// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
 const FAILED_DRAIN: Duration = Duration::from_secs(1);
 
@@ -30,6 +36,8 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     };
     let settings = setup::settings(&flags, Keys::Make)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // A port that is taken is told before anything is made on the disk. The listener itself opens once the store is well.
+    drop([bind(settings.listen, "--listen", "listen")?, bind(settings.admin_listen, "--admin-listen", "[admin] listen")?]);
     let store = open(&settings, &args, &clock)?;
     let public = bind(settings.listen, "--listen", "listen")?;
     let admin = bind(settings.admin_listen, "--admin-listen", "[admin] listen")?;
@@ -47,7 +55,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
     let mut signals = Signals::watch()?;
     let refused = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot listen: {error}"));
-    let public = web::public(&gateway, public, settings.limits, settings.drain).map_err(refused)?;
+    let public = web::public(&gateway, public, within_descriptors(settings.limits), settings.drain).map_err(refused)?;
     let admin = web::admin(&gateway, admin, settings.admin_token.clone(), settings.drain).map_err(refused)?;
     let handles = [public.handle(), admin.handle()];
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
@@ -62,6 +70,23 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     stop(&gateway, handles, drain, &mut signals).await;
     drop(ready);
     code
+}
+
+/// Connections that there are descriptors for: as many as the system lets us have, less what everything else needs. Without one left
+/// neither a handler could be called nor a probe answered.
+fn within_descriptors(limits: Limits) -> Limits {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // Where it cannot be raised what we have must do.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    let Some(descriptors) = (if raised { maximum } else { current }) else { return limits };
+    let most = usize::try_from(descriptors.saturating_sub(OTHER_DESCRIPTORS).max(descriptors / 4)).unwrap_or(usize::MAX).max(1);
+    if most < limits.connections {
+        tracing::info!(
+            connections = most,
+            "fewer connections than the limit are taken, as the system gives us {descriptors} descriptors"
+        );
+    }
+    Limits { connections: limits.connections.min(most), ..limits }
 }
 
 fn open(settings: &Settings, args: &ServeArgs, clock: &Arc<dyn Clock>) -> Result<Arc<SqliteLedger>, Failure> {
@@ -144,9 +169,15 @@ async fn stop(gateway: &Gateway, handles: [ServerHandle; 2], drain: Duration, si
         }
         gateway.close().await;
     };
+    // Who signals a whole group of processes signals us twice at once; that is one word.
+    let again = async {
+        drop(tokio::time::timeout(ONE_WORD, std::future::pending::<()>()).await);
+        while signals.came().now_or_never().is_some() {}
+        signals.came().await;
+    };
     tokio::select! {
         () = orderly => {}
-        () = signals.came() => tracing::warn!("stopped at once: work in hand is kept on disk and goes on at the next start"),
+        () = again => tracing::warn!("stopped at once: work in hand is kept on disk and goes on at the next start"),
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) fn install_crypto() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
+/// The HTTP library calls every malformed request an error, so a stranger could write any number of lines.
+const LIBRARIES: &str = "actix_http=off,actix_server::accept=off";
+
 /// The log goes to stderr. In JSON, deliveries are log lines; for people they are printed apart. It is flushed when the guard goes.
 pub(super) fn subscribe(global: &Global) -> WorkerGuard {
     // Libraries print the headers of a request when they are asked for more than warnings, so signatures and tokens.
@@ -28,7 +31,7 @@ pub(super) fn subscribe(global: &Global) -> WorkerGuard {
         (false, ..) => "hookgate=trace,warn",
     };
     let (writer, guard) = voice::stderr();
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(format!("{level},{LIBRARIES}"))).with_writer(writer);
     match global.log_format {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
         LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).compact().init(),

@@ -18,6 +18,8 @@ pub(super) struct Planned {
     pub(super) fixture: Fixture,
     pub(super) url: String,
     pub(super) source: String,
+    /// Where the source's secret is looked for, for people.
+    pub(super) secret_hint: String,
     pub(super) verifier: Arc<Verifier>,
     pub(super) defect: Option<Defect>,
     /// None is any 2xx.
@@ -130,7 +132,9 @@ fn plan_one(fixture: Fixture, settings: &Settings, args: &ReplayArgs, base: &str
         _ => own,
     };
     let expected = if spoilt { Some(source.preset.ack().reject) } else { fixture.case.status };
+    let secret_hint = source.secrets.first().map(|secret| format!(" ({})", secret.origin)).unwrap_or_default();
     Ok(Planned {
+        secret_hint,
         url: format!("{base}/hooks/{}", source.name),
         source: source.name.to_string(),
         fixture,
