@@ -121,6 +121,7 @@ fn source_settings(source: &SourceSettings) -> GatewaySource {
         retired: source.retired,
         ignore: source.ignore.clone(),
         body_limit: source.body_limit,
+        rate_limit: source.rate_limit,
         answer_deadline: source.answer_deadline,
         sender_retries: rule.retries_for.is_some_and(|window| !window.is_zero()),
         replay_guard: source.replay_guard,

@@ -78,7 +78,6 @@ const LATER: &[&str] = &[
     "idempotency",
     "mode",
     "allow_from",
-    "rate_limit",
     "accept_encoding",
     "quarantine",
     "quarantine_entries",

@@ -109,6 +109,8 @@ pub struct SourceText {
     pub ignore: Vec<Spanned<String>>,
     /// Largest body.
     pub body_limit: Option<Spanned<SizeText>>,
+    /// Deliveries a second.
+    pub rate_limit: Option<Spanned<u32>>,
     /// Longest time to an answer.
     pub answer_deadline: Option<Spanned<DurationText>>,
     /// What to do about signed content that comes again under a new id.

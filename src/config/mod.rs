@@ -137,6 +137,8 @@ pub struct SourceSettings {
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.
     pub body_limit: usize,
+    /// Deliveries that are taken a second; none is any number.
+    pub rate_limit: Option<u32>,
     /// The whole answer within this.
     pub answer_deadline: Duration,
     /// Whether signed content that comes again under a new id is flagged.

@@ -55,6 +55,7 @@ pub(super) fn resolve(
         retired: text.retired,
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
+        rate_limit: rate_limit(text)?,
         answer_deadline: answer_deadline(text, &preset)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
@@ -74,6 +75,14 @@ pub(super) fn glob(text: &Spanned<String>) -> Result<TypeGlob, ConfigError> {
 fn answer_deadline_max(preset: &Preset) -> Duration {
     let margin = Duration::from_secs(1);
     preset.ack().deadline.saturating_sub(margin).clamp(margin, ANSWER_DEADLINE)
+}
+
+fn rate_limit(text: &SourceText) -> Result<Option<u32>, ConfigError> {
+    match &text.rate_limit {
+        Some(zero) if *zero.get_ref() == 0 => Err(ConfigError::at(zero.span(), "`rate_limit` must be more than 0")
+            .help("a source that is to take nothing is `retired`")),
+        limit => Ok(limit.as_ref().map(|limit| *limit.get_ref())),
+    }
 }
 
 /// The shorter of what the operator and the provider allow; `check` shows it.
@@ -207,6 +216,7 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
     let rule = preset.ack();
     Ok(SourceSettings {
         body_limit: resolve_limits::default_body_limit(preset),
+        rate_limit: None,
         answer_deadline: answer_deadline_max(preset),
         ack: (rule.status, rule.body.clone(), rule.content_type.clone()),
         name,

@@ -22,4 +22,4 @@ pub use problem::Problem;
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};
 pub use route::{Route, Routes};
-pub use source::{LogRate, Source, SourceSettings};
+pub use source::{Rate, Source, SourceSettings};

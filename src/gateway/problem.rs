@@ -15,6 +15,8 @@ pub enum Problem {
     MethodNotAllowed,
     /// Too many requests in hand, or no place for one more body.
     Overloaded,
+    /// More deliveries a second than the source is to take.
+    RateLimited,
     /// The head is larger than the limit.
     HeadersTooLarge,
     /// The body is larger than the source's limit.
@@ -60,6 +62,7 @@ impl Problem {
             Self::Retired => 410,
             Self::BodyTooLarge => 413,
             Self::UnsupportedEncoding => 415,
+            Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Overloaded
             | Self::SourceNotReady
@@ -78,6 +81,7 @@ impl Problem {
             Self::Retired => "retired",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate-limited",
             Self::HeadersTooLarge => "headers-too-large",
             Self::BodyTooLarge => "body-too-large",
             Self::UnsupportedEncoding => "unsupported-encoding",
@@ -103,6 +107,7 @@ impl Problem {
             Self::Retired => "This source was retired",
             Self::MethodNotAllowed => "The source does not take this method",
             Self::Overloaded => "Too much is in hand, come again",
+            Self::RateLimited => "Too many deliveries a second, come again",
             Self::HeadersTooLarge => "The request's head is too large",
             Self::BodyTooLarge => "The body is too large",
             Self::UnsupportedEncoding => "Send the body without a content encoding",
@@ -120,10 +125,11 @@ impl Problem {
         }
     }
 
-    /// When to come again, in seconds: of every 503.
+    /// When to come again, in seconds: of every 429 and 503.
     #[must_use]
     pub const fn retry_after_s(self) -> Option<u64> {
         match self {
+            Self::RateLimited => Some(1),
             Self::Overloaded | Self::StoreBusy => Some(2),
             Self::StoreUnavailable | Self::StoreFailed => Some(5),
             Self::SourceNotReady | Self::StorageFull => Some(60),

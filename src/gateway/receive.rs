@@ -129,6 +129,9 @@ impl Receiver {
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
         }
+        if source.taken.as_ref().is_some_and(|rate| !rate.pass(entry.started)) {
+            return Err(self.turn_away(&entry, Problem::RateLimited));
+        }
         // Without a place now no byte of the body is read; who does not come again waits for one. It is not kept meanwhile: a
         // stranger who sends slowly would hold it.
         if self.place(&entry).await.is_none() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::notice::{DeliveryNotice, Notice, StrayNotice, Tell};
 use super::receive::{Entry, Head};
 use super::route::Unwanted;
-use super::source::LogRate;
+use super::source::Rate;
 use super::{Answer, Problem};
 use crate::clock::Clock;
 use crate::ledger::{Found, Journal, Note};
@@ -18,7 +18,7 @@ pub(super) struct Scribe {
     clock: Arc<dyn Clock>,
     tell: Tell,
     unwanted: Unwanted,
-    strays: LogRate,
+    strays: Rate,
 }
 
 /// Strangers can cause these at will.
@@ -55,7 +55,7 @@ impl Seen {
 
 impl Scribe {
     pub(super) fn new(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, tell: Tell) -> Self {
-        Self { journal, clock, tell, unwanted: Unwanted::default(), strays: LogRate::new(STRAYS_PER_SECOND) }
+        Self { journal, clock, tell, unwanted: Unwanted::default(), strays: Rate::new(STRAYS_PER_SECOND) }
     }
 
     /// The event is ours, and this delivery made it.

@@ -23,6 +23,8 @@ pub struct SourceSettings {
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.
     pub body_limit: usize,
+    /// Deliveries that are taken a second; none is any number.
+    pub rate_limit: Option<u32>,
     /// The whole answer within this.
     pub answer_deadline: Duration,
     /// Whether its provider sends again by itself what was answered 503.
@@ -44,14 +46,16 @@ pub struct SourceSettings {
 pub struct Source {
     pub(super) settings: SourceSettings,
     pub(super) share: Arc<Budget>,
-    pub(super) rejected: LogRate,
+    pub(super) rejected: Rate,
+    pub(super) taken: Option<Rate>,
 }
 
 impl Source {
     /// Takes its share of the load.
     #[must_use]
     pub fn new(settings: SourceSettings, load: &Load) -> Self {
-        Self { settings, share: load.share(), rejected: LogRate::new(REJECTED_PER_SECOND) }
+        let taken = settings.rate_limit.map(Rate::new);
+        Self { settings, share: load.share(), rejected: Rate::new(REJECTED_PER_SECOND), taken }
     }
 
     /// Its name.
@@ -85,12 +89,12 @@ const REJECTED_PER_SECOND: u32 = 10;
 
 /// Lets so many through in each second of the monotonic clock.
 #[derive(Debug)]
-pub struct LogRate {
+pub struct Rate {
     per_second: u32,
     window: Mutex<(u64, u32)>,
 }
 
-impl LogRate {
+impl Rate {
     /// So many a second.
     #[must_use]
     pub const fn new(per_second: u32) -> Self {
@@ -114,7 +118,7 @@ mod tests {
 
     #[test]
     fn at_most_so_many_pass_in_a_second() {
-        let rate = LogRate::new(10);
+        let rate = Rate::new(10);
         let passed = |at_ms| (0..100).filter(|_| rate.pass(Duration::from_millis(at_ms))).count();
         assert_eq!(passed(1_000), 10);
         assert_eq!(passed(1_999), 0);

@@ -31,6 +31,7 @@ const ALL: &[Problem] = &[
     Problem::Retired,
     Problem::MethodNotAllowed,
     Problem::Overloaded,
+    Problem::RateLimited,
     Problem::HeadersTooLarge,
     Problem::BodyTooLarge,
     Problem::UnsupportedEncoding,
@@ -54,6 +55,7 @@ const fn is_known(problem: Problem) {
         | Problem::Retired
         | Problem::MethodNotAllowed
         | Problem::Overloaded
+        | Problem::RateLimited
         | Problem::HeadersTooLarge
         | Problem::BodyTooLarge
         | Problem::UnsupportedEncoding
@@ -83,12 +85,13 @@ fn every_problem_of_the_public_listener_is_published_with_its_status() {
 }
 
 #[test]
-fn our_faults_are_5xx_with_a_time_to_come_again_and_the_senders_are_4xx_without() {
+fn our_faults_are_5xx_with_a_time_to_come_again_and_the_senders_are_4xx_without_but_for_too_many() {
     let ours = ["overloaded", "source-not-ready", "store-busy", "store-unavailable", "storage-full", "store-failed"];
     for &problem in ALL {
         let expected = if ours.contains(&problem.code()) { 503 } else { problem.status().clamp(400, 499) };
         assert_eq!(problem.status(), expected, "{}", problem.code());
-        assert_eq!(problem.retry_after().is_some(), ours.contains(&problem.code()), "{}", problem.code());
+        let comes_again = ours.contains(&problem.code()) || problem == Problem::RateLimited;
+        assert_eq!(problem.retry_after().is_some(), comes_again, "{}", problem.code());
     }
 }
 

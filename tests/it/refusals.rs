@@ -636,3 +636,18 @@ async fn too_many_or_too_long_header_fields_are_431() {
     }
     assert_eq!(gateway.rows("event"), 0);
 }
+
+#[tokio::test]
+async fn more_deliveries_a_second_than_the_source_takes_are_429_and_the_next_second_takes_again() {
+    let sources = SOURCES.replacen("provider =", "rate_limit = 2\nprovider =", 1);
+    let gateway = Gateway::start(&sources).await;
+    gateway.accept("evt_1", "invoice.paid").await;
+    gateway.accept("evt_2", "invoice.paid").await;
+    let third = gateway.send(&gateway.stripe(&stripe_body("evt_3", "invoice.paid"))).await;
+    assert_eq!((third.status, problem(&third).as_str(), third.header("retry-after")), (429, "rate-limited", Some("1")));
+    assert_eq!(gateway.rows("event"), 2, "what is turned away becomes no event");
+    let other = gateway.send(&gateway.github("one", "push", b"{}")).await;
+    assert_eq!(other.status, 200, "another source has no such limit");
+    gateway.clock.advance(Duration::from_secs(1));
+    gateway.accept("evt_3", "invoice.paid").await;
+}
