@@ -4,11 +4,6 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// Why a pair is no header field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a header name is a token and its value has no control characters")]
-pub struct InvalidHeader;
-
 /// Header fields in the order received; names in lower case, repeated names kept apart.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Box<str>, Bytes)>);

@@ -20,7 +20,7 @@ pub use delivery::{Delivery, DeliveryId};
 pub use digest::Digest;
 pub use event_id::{EventId, InvalidEventId};
 pub use glob::{InvalidGlob, TypeGlob};
-pub use headers::{Headers, InvalidHeader};
+pub use headers::Headers;
 pub use name::{HandlerName, InvalidName, SourceName};
 pub use outcome::Outcome;
 pub use report::{AttemptReport, DeliveryPage, DeliveryReport, EventReport, REPORT_VERSION, TaskReport};
