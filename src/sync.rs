@@ -1,7 +1,7 @@
 //! The primitives that threads and tasks meet by, and the two meeting points built on them.
 //!
-//! Whoever needs a lock, a condition or a hand-over takes it from here, so that an explorer of schedules can put its own in their
-//! place. This room knows nothing of what is handed over.
+//! The writer, its queue and the wake-ups take their locks, conditions and hand-overs from here, so that an explorer of schedules can
+//! put its own in their place. This room knows nothing of what is handed over.
 
 mod queue;
 mod wakes;

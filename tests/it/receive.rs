@@ -54,8 +54,7 @@ async fn a_signed_github_delivery_is_acknowledged_stored_and_handed_on_once() {
 async fn no_2xx_is_sent_before_the_commit() {
     // A shorter deadline for bodies, so that who sleeps until the answer's is the claim.
     let gateway = Gateway::start(&format!("[limits]\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut sender = Connection::to(gateway.public).await;
     sender.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     // It is in the claim now, and waits for the database.

@@ -125,8 +125,7 @@ async fn another_method_is_405_and_says_which_are_taken() {
 #[tokio::test]
 async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_are_served_again_after() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut first = Connection::to(gateway.public).await;
     first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
@@ -142,8 +141,7 @@ async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_ar
 #[tokio::test]
 async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_body_is_read() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut first = Connection::to(gateway.public).await;
     first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
@@ -160,8 +158,7 @@ async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_
 #[tokio::test]
 async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut first = Connection::to(gateway.public).await;
     first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
@@ -176,8 +173,7 @@ async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
 #[tokio::test]
 async fn who_does_not_retry_gets_503_once_the_answer_deadline_has_passed() {
     let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut first = Connection::to(gateway.public).await;
     first.send(&gateway.github("one", "push", b"{}")).await;
     gateway.clock.sleepers(1, Duration::from_secs(8), Duration::from_secs(8)).await;
@@ -405,8 +401,7 @@ async fn one_source_takes_half_of_the_byte_budget_and_another_still_answers() {
     let sources = SOURCES.replace("provider =", "body_limit = \"32KiB\"\nprovider =");
     let gateway = Gateway::start(&format!("[limits]\nbodies_in_hand = \"64KiB\"\nbody_deadline = \"3s\"\n{sources}")).await;
     let padded = |id: &str| format!("{{\"id\":\"{id}\",\"pad\":\"{}\"}}", "x".repeat(20 << 10)).into_bytes();
-    let other = gateway.beside();
-    other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+    let other = gateway.held_database();
     let mut first = Connection::to(gateway.public).await;
     first.send(&gateway.stripe(&padded("evt_1"))).await;
     gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;

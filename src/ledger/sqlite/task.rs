@@ -20,7 +20,8 @@ const LOST: &str = "lost";
 /// A leased task before its event is read.
 #[derive(Debug)]
 pub(super) struct Taken {
-    pub lease: Lease,
+    task: i64,
+    claim_seq: i64,
     event: i64,
     attempt: u32,
     tries: u32,
@@ -71,7 +72,8 @@ pub(super) fn lease(
             return Err(rusqlite::Error::StatementChangedRows(changed).into());
         }
         taken.push(Taken {
-            lease: Lease { task: task.id, claim_seq: task.claim_seq + 1 },
+            task: task.id,
+            claim_seq: task.claim_seq + 1,
             event: task.event,
             attempt: task.attempts + 1,
             tries: task.tries + 1,
@@ -103,54 +105,31 @@ fn due(tx: &Tx<'_>, handler: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
 
 /// Reads what a handler is to be told of a leased task, or why that is not there. An error is the store's own.
 pub(super) fn work(conn: &Connection, taken: Taken) -> rusqlite::Result<Result<Work, Unreadable>> {
-    let Taken { lease, event, attempt, tries, redrives } = taken;
+    let Taken { task, claim_seq, event, attempt, tries, redrives } = taken;
     let mut statement = conn.prepare_cached(sql::WORK)?;
-    let told = |row: &rusqlite::Row<'_>| {
-        Ok(Told {
+    let read = statement.query_row([event], |row| {
+        Ok(Work {
             source: parsed(row, 0, SourceName::parse)?,
             provider: row.get(1)?,
             event_id: parsed(row, 2, EventId::parse)?,
             event_type: row.get(3)?,
             key: delivery_id(row, 4)?,
             received_at: Timestamp(row.get(5)?),
+            attempt,
+            tries,
+            redrives,
             headers: parsed(row, 6, headers)?,
             body: bytes(row, 7)?,
+            lease: Lease { task, claim_seq },
         })
-    };
-    let reason = match statement.query_row([event], told).optional() {
-        Ok(Some(Told { source, provider, event_id, event_type, key, received_at, headers, body })) => {
-            return Ok(Ok(Work {
-                lease,
-                source,
-                provider,
-                event_id,
-                event_type,
-                key,
-                received_at,
-                attempt,
-                tries,
-                redrives,
-                headers,
-                body,
-            }));
-        }
+    });
+    let reason = match read.optional() {
+        Ok(Some(work)) => return Ok(Ok(work)),
         Ok(None) => "its event or body is missing from the store".to_owned(),
         Err(error) if error.sqlite_error_code().is_some() => return Err(error),
         Err(error) => format!("its event cannot be read back: {error}"),
     };
-    Ok(Err(Unreadable { lease, reason }))
-}
-
-/// What a handler is told of an event.
-struct Told {
-    source: SourceName,
-    provider: std::sync::Arc<str>,
-    event_id: EventId,
-    event_type: std::sync::Arc<str>,
-    key: crate::model::DeliveryId,
-    received_at: Timestamp,
-    headers: crate::model::Headers,
-    body: Bytes,
+    Ok(Err(Unreadable { lease: Lease { task, claim_seq }, reason }))
 }
 
 /// An event's body, while it is kept.

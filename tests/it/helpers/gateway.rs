@@ -236,6 +236,13 @@ impl Gateway {
         self.home.as_ref().expect("it runs").database()
     }
 
+    /// Another program that has the database locked, until it rolls back or is dropped.
+    pub(crate) fn held_database(&self) -> rusqlite::Connection {
+        let other = self.beside();
+        other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+        other
+    }
+
     /// A connection of its own to the database.
     pub(crate) fn beside(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.database()).expect("the database is there")
