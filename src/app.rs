@@ -20,7 +20,6 @@ struct Parts {
     receiver: Arc<Receiver>,
     outbox: Arc<Outbox>,
     ledger: Arc<dyn Ledger>,
-    journal: Arc<dyn Journal>,
     routes: Routes,
 }
 
@@ -66,8 +65,8 @@ impl Gateway {
             busy_timeout: settings.busy_timeout,
             header_limit: settings.limits.header_limit,
         };
-        let receiver = Receiver::new(receiver_settings, Arc::clone(&ledger), Arc::clone(&journal), clock, voices.tell);
-        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, journal, routes })))
+        let receiver = Receiver::new(receiver_settings, Arc::clone(&ledger), journal, clock, voices.tell);
+        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, routes })))
     }
 
     /// The request path.
@@ -80,12 +79,6 @@ impl Gateway {
     #[must_use]
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
         &self.0.ledger
-    }
-
-    /// The delivery log.
-    #[must_use]
-    pub fn journal(&self) -> &Arc<dyn Journal> {
-        &self.0.journal
     }
 
     /// What every handler hears.

@@ -81,10 +81,7 @@ async fn deliveries(gateway: web::Data<Gateway>, request: HttpRequest) -> HttpRe
         Err(reason) => return answer::plain_problem(400, "bad-query", &reason),
     };
     match gateway.ledger().deliveries(filter).await {
-        Ok(mut page) => {
-            page.dropped = gateway.journal().dropped();
-            answer::json(&page)
-        }
+        Ok(page) => answer::json(&page),
         Err(error) => answer::of_ledger_error(&error),
     }
 }
