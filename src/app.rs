@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
+use crate::gateway::AllowedSenders;
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
 use crate::handler::{Handler, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
@@ -112,6 +113,7 @@ fn source_settings(source: &SourceSettings) -> GatewaySource {
         verifier: Arc::clone(&source.verifier),
         methods: source.preset.methods().iter().map(|method| method.to_string()).collect(),
         retired: source.retired,
+        allow_from: source.allow_from.clone().map(|networks| AllowedSenders::new(networks, source.trusted_proxies.clone())),
         ignore: source.ignore.clone(),
         body_limit: source.body_limit,
         rate_limit: source.rate_limit,

@@ -53,6 +53,7 @@ fn log(notice: &Notice) {
             source.name = stray.source,
             status = stray.problem.status(),
             reason = stray.problem.code(),
+            sender.address = stray.from.map(tracing::field::display),
             "request reached no source"
         ),
     }

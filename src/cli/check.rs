@@ -75,7 +75,28 @@ fn sentence(source: &SourceSettings) -> String {
         [] => String::new(),
         globs => format!("; no handler gets {}", listed(globs)),
     };
-    format!("{check}; answers {} within {deadline}; bodies up to {limit}; {retries}{ignored}.", source.ack.0)
+    format!(
+        "{check}; answers {} within {deadline}; bodies up to {limit}; {retries}{ignored}{}.",
+        source.ack.0,
+        who_may_send(source)
+    )
+}
+
+/// Who may send, where not everybody may.
+fn who_may_send(source: &SourceSettings) -> String {
+    let Some(networks) = &source.allow_from else { return String::new() };
+    let told = match source.trusted_proxies.as_slice() {
+        [] => String::new(),
+        proxies => format!(", as X-Forwarded-For tells behind {}", addresses(proxies)),
+    };
+    format!("; only from {}{told}, all others get 403", addresses(networks))
+}
+
+/// A network of one address is written as that.
+fn addresses(networks: &[ipnet::IpNet]) -> String {
+    let one = |network: &ipnet::IpNet| network.prefix_len() == network.max_prefix_len();
+    let text = |network: &ipnet::IpNet| if one(network) { network.addr().to_string() } else { network.to_string() };
+    listed(&networks.iter().map(text).collect::<Vec<_>>())
 }
 
 fn listed<T: ToString>(things: &[T]) -> String {

@@ -72,12 +72,10 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// Settings that the interface knows and this version does not have yet.
 const LATER: &[&str] = &[
-    "trusted_proxies",
     "database_password",
     "retention",
     "idempotency",
     "mode",
-    "allow_from",
     "accept_encoding",
     "quarantine",
     "quarantine_entries",

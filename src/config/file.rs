@@ -19,6 +19,8 @@ pub struct ConfigText {
     pub public_url: Option<Spanned<String>>,
     /// Path of the database.
     pub database: Option<Spanned<String>>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Option<Spanned<Vec<Spanned<String>>>>,
     /// Whether short and absent secrets are errors.
     #[serde(default)]
     pub strict_secrets: bool,
@@ -104,6 +106,8 @@ pub struct SourceText {
     /// Answered 410.
     #[serde(default)]
     pub retired: bool,
+    /// Who may send, by address.
+    pub allow_from: Option<Spanned<Vec<Spanned<String>>>>,
     /// Types that no handler is to get.
     #[serde(default)]
     pub ignore: Vec<Spanned<String>>,

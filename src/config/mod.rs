@@ -3,6 +3,7 @@
 //!
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
+mod addresses;
 mod demo;
 mod error;
 mod file;
@@ -17,6 +18,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
@@ -133,6 +136,10 @@ pub struct SourceSettings {
     pub tolerance: Option<Duration>,
     /// Answered 410.
     pub retired: bool,
+    /// The networks that it may be sent from; none is all.
+    pub allow_from: Option<Vec<IpNet>>,
+    /// The proxies whose `X-Forwarded-For` counts for that.
+    pub trusted_proxies: Vec<IpNet>,
     /// Types that no handler is to get.
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.

@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, addresses, demo, resolve_limits, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -99,7 +99,9 @@ pub fn load_text(
     let kept = resolve_handler::forwarded_names(&all_handlers);
     let limits = resolve_limits::limits(&written.limits)?;
     let strict = written.strict_secrets;
-    let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
+    let proxies = written.trusted_proxies.as_ref().map(|list| addresses::networks("trusted_proxies", list)).transpose()?;
+    let proxies = proxies.unwrap_or_default();
+    let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits, trusted_proxies: &proxies };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
         sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
@@ -108,6 +110,7 @@ pub fn load_text(
         return Err(ConfigError::plain("the config has no source")
             .help("add a table such as [sources.stripe] with provider = \"stripe\""));
     }
+    warnings.extend(addresses::warnings(&sources, listen, &proxies));
     resolve_handler::check_resign(&written, &sources)?;
     Ok(Settings {
         file: path.map(Path::to_path_buf),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::Spanned;
 
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
-use super::{Environment, Limits, Loopback, NamedSecret, SourceSettings, resolve_limits, secrets};
+use super::{Environment, Limits, Loopback, NamedSecret, SourceSettings, addresses, resolve_limits, secrets};
 use crate::model::{SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
@@ -25,6 +26,7 @@ pub(super) struct SourceContext<'a> {
     pub(super) kept: &'a [String],
     pub(super) strict: bool,
     pub(super) limits: Limits,
+    pub(super) trusted_proxies: &'a [IpNet],
 }
 
 pub(super) fn resolve(
@@ -53,6 +55,8 @@ pub(super) fn resolve(
         allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
         tolerance: resolve_limits::tolerance(text)?,
         retired: text.retired,
+        allow_from: text.allow_from.as_ref().map(|list| addresses::networks("allow_from", list)).transpose()?,
+        trusted_proxies: context.trusted_proxies.to_vec(),
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
         rate_limit: rate_limit(text)?,
@@ -227,6 +231,8 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
         allow: None,
         tolerance: None,
         retired: false,
+        allow_from: None,
+        trusted_proxies: Vec::new(),
         ignore: Vec::new(),
         replay_guard: true,
         reject_mismatch: false,

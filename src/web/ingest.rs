@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, X_FORWARDED_FOR};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::{answer, unread};
-use crate::gateway::{Entry, Head, Problem, Receiver};
+use crate::gateway::{Entry, Head, Problem, Receiver, Sender};
 use crate::model::{Delivery, Headers};
 
 /// How long a body may take.
@@ -29,12 +29,15 @@ pub(super) async fn receive(
     deadline: web::Data<BodyDeadline>,
 ) -> HttpResponse {
     let encoding = content_encoding(&request);
+    let fields = request.headers();
+    let forwarded_for = || fields.get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
     let head = Head {
         source: request.match_info().get("source").unwrap_or_default(),
         method: request.method().as_str(),
         header_bytes: request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
         content_length: content_length(&request),
         content_encoding: encoding.as_deref(),
+        sender: Sender { peer: request.peer_addr().map(|peer| peer.ip()), forwarded_for: &forwarded_for },
     };
     let mut entry = match receiver.enter(head).await {
         Ok(entry) => entry,

@@ -9,6 +9,7 @@
 
 mod helpers;
 
+mod addresses;
 mod admin;
 mod cli;
 mod config;
