@@ -4,13 +4,16 @@
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
 mod addresses;
+mod blank;
 mod demo;
+mod env;
 mod error;
 mod file;
 mod resolve;
 mod resolve_handler;
 mod resolve_limits;
 mod resolve_source;
+mod secret_file;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -25,38 +28,13 @@ use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
+pub(crate) use blank::blanked;
+pub use env::Environment;
+pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
-pub(crate) use error::{blanked, nearest};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
-
-/// The variables that the gateway reads: a copy, so that tests need not change the process's own.
-#[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own. Variables that are not UTF-8 are as good as not set.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn of_process() -> Self {
-        let utf8 =
-            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Self(std::env::vars_os().filter_map(utf8).collect())
-    }
-
-    /// These.
-    #[must_use]
-    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    /// A variable's value, where it is set.
-    #[must_use]
-    pub fn var(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
-    }
-}
 
 /// Whether both listeners are on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
