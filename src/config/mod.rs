@@ -17,6 +17,7 @@ mod secret_file;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,7 +166,6 @@ pub enum HandlerKind {
 }
 
 /// How an HTTP handler is called.
-#[derive(Debug)]
 pub struct HttpSettings {
     /// Where it listens.
     pub url: reqwest::Url,
@@ -177,4 +177,14 @@ pub struct HttpSettings {
     pub sign_with: Option<Secret>,
     /// Whether the provider's own signature is made anew.
     pub resign: bool,
+}
+
+impl fmt::Debug for HttpSettings {
+    /// The URL's query may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { headers, forward_headers, sign_with, resign, .. } = self;
+        let mut told = f.debug_struct("HttpSettings");
+        told.field("host", &self.url.host_str()).field("headers", headers).field("forward_headers", forward_headers);
+        told.field("sign_with", sign_with).field("resign", resign).finish()
+    }
 }

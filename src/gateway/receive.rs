@@ -17,7 +17,7 @@ use super::scribe::{Scribe, Seen};
 use super::{Held, Load, Problem, Routes, Source};
 use crate::clock::Clock;
 use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
-use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
+use crate::model::{Ack, Delivery, DeliveryId, Reason, SourceName, Timestamp, Verdict};
 use crate::verify::{Admitted, Refusal, RefusalKind};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
@@ -325,6 +325,13 @@ impl Receiver {
     #[must_use]
     pub fn body_due(&self, entry: &Entry, deadline: Duration) -> Duration {
         entry.started + deadline.min(entry.source.settings.answer_deadline)
+    }
+
+    /// The sources that have no secret yet, so that each of their deliveries is answered 503.
+    #[must_use]
+    pub fn pending(&self) -> Vec<&SourceName> {
+        let pending = |source: &&Arc<Source>| source.settings.verifier.is_pending() && !source.settings.retired;
+        self.settings.sources.iter().filter(pending).map(|source| source.name()).collect()
     }
 
     /// The clocks.

@@ -12,7 +12,7 @@ use super::{answer, unread};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
-use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
+use crate::model::{DeliveryId, EventReport, REPORT_VERSION, SourceName};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -55,10 +55,13 @@ pub(super) async fn healthz(payload: web::Payload) -> HttpResponse {
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct Readiness<'a> {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Sources without a secret. They hold up nobody else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<&'a SourceName>,
 }
 
 /// Ready: claims are taken.
@@ -68,7 +71,7 @@ async fn readyz(gateway: web::Data<Gateway>, payload: web::Payload) -> HttpRespo
         StoreState::Full => Some("storage-full"),
         StoreState::Failed(_) => Some("store-failed"),
     };
-    let mut response = answer::json(&Readiness { ready: reason.is_none(), reason });
+    let mut response = answer::json(&Readiness { ready: reason.is_none(), reason, pending: gateway.receiver().pending() });
     if reason.is_some() {
         *response.status_mut() = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
     }

@@ -11,6 +11,7 @@ mod helpers;
 
 mod addresses;
 mod admin;
+mod canaries;
 mod cli;
 mod config;
 mod crash;
@@ -26,4 +27,5 @@ mod receive;
 mod redrive;
 mod refusals;
 mod replay;
+mod secrets;
 mod verify;
