@@ -7,6 +7,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
+use crate::app::StartError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::gateway::{RedriveRequest, Route, Routes, redrive};
@@ -67,6 +68,15 @@ fn remote(address: &str, settings: &Settings) -> Result<Remote, Failure> {
 /// Why a database could not be opened, with its exit code.
 pub(super) fn open_failure(error: &OpenError) -> Failure {
     Failure::new(if error.is_unreachable() { UNREACHABLE } else { STORE }, error.to_string())
+}
+
+/// Why a gateway could not be started from settings that were right in themselves.
+pub(super) fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Handler(..) => Failure::new(USAGE, error.to_string()),
+        StartError::Client(_) => Failure::new(UNREACHABLE, error.to_string()),
+        StartError::Ledger(error) => ledger_failure(error),
+    }
 }
 
 fn ledger_failure(error: &LedgerError) -> Failure {

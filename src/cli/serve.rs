@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::exit::{Failure, OK, STORE, UNREACHABLE, USAGE};
+use super::exit::{Failure, OK, STORE, UNREACHABLE};
 use super::{Global, ServeArgs, access, announce, setup, voice};
 use crate::app::Gateway;
 use crate::clock::{Clock, SystemClock};
@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let (voice, _spoken) = voice::stdout();
     let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &settings, &voice))
         .await
-        .map_err(|(handler, error)| Failure::new(USAGE, format!("handler `{handler}`: {error}")))?;
+        .map_err(|error| access::start_failure(&error))?;
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
     let mut signals = Signals::watch()?;
     let refused = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot listen: {error}"));

@@ -151,7 +151,7 @@ async fn redrive_event(gateway: web::Data<Gateway>, key: web::Path<Uuid>, body: 
         Err(reason) => return answer::plain_problem(400, "bad-request", &reason),
     };
     let request = RedriveRequest { handler, to_handler, force };
-    match redrive(gateway.ledger(), gateway.routes(), by_key(&key), request).await {
+    match redrive(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
         Ok(done) => answer::json(&RedriveReport { v: REPORT_VERSION, tasks: done.tasks }),
         Err(error) => answer::of_redrive_error(&error),
     }

@@ -35,12 +35,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The socket cannot be used.
 pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: Duration) -> std::io::Result<Server> {
     let receiver = web::Data::from(Arc::clone(gateway.receiver()));
-    let body_deadline = web::Data::new(ingest::BodyDeadline(limits.body_deadline));
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(receiver.clone())
-            .app_data(body_deadline.clone())
             // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
             .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
             .service(web::resource("/healthz").to(public_healthz))

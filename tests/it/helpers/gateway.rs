@@ -123,7 +123,7 @@ impl Gateway {
         let tell = Arc::new(move |notice: &Notice| match notice {
             Notice::Delivery(delivery) => drop(tell_delivery.send(delivery.clone())),
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
-            Notice::Stray(_) => {}
+            Notice::Stray(_) | Notice::Handler(_) => {}
         });
         let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print }, between);
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
