@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use clap::Args;
 use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Failure, OK, STORE, UNREACHABLE};
-use super::{Global, ServeArgs, access, announce, setup, voice};
+use super::{Global, access, announce, setup, voice};
 use crate::app::Gateway;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Flags, Keys, Limits, Settings};
@@ -25,6 +26,26 @@ const ONE_WORD: Duration = Duration::from_millis(300);
 const OTHER_DESCRIPTORS: u64 = 256;
 /// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
 const FAILED_DRAIN: Duration = Duration::from_secs(1);
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes any
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Address of the admin listener [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Forward every event of every source to this URL
+    #[arg(short, long, value_name = "URL")]
+    forward_to: Option<String>,
+    /// Write the addresses and the pid to this file once the listeners are open; removed on exit
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// Start a new database although the lock file knows of another: events recorded there are forgotten
+    #[arg(long)]
+    new_database: bool,
+}
 
 /// Runs the gateway.
 pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure> {
