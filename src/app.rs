@@ -6,6 +6,8 @@ mod standing;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{Outbox, Receiver, Routes, Tell};
@@ -25,6 +27,7 @@ struct Parts {
     client: HttpClient,
     print: Print,
     fixed: Fixed,
+    runtime: Handle,
     known: Mutex<Arc<Known>>,
     /// One change at a time: reloads, pauses.
     changing: tokio::sync::Mutex<()>,
@@ -84,8 +87,8 @@ impl Gateway {
         outbox.set(workers, &paused).await;
         let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
         let (receiver, fixed) = (Arc::new(receiver), Fixed::of(settings));
-        let changing = tokio::sync::Mutex::new(());
-        Ok(Self(Arc::new(Parts { receiver, outbox, ledger, client, print: voices.print, fixed, known, changing })))
+        let (changing, runtime) = (tokio::sync::Mutex::new(()), Handle::current());
+        Ok(Self(Arc::new(Parts { receiver, outbox, ledger, client, print: voices.print, fixed, runtime, known, changing })))
     }
 
     /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits. What needs a restart is
@@ -119,6 +122,13 @@ impl Gateway {
     /// # Errors
     /// [`PauseError`].
     pub async fn pause(&self, handler: &HandlerName, paused: bool) -> Result<bool, PauseError> {
+        let (gateway, handler) = (self.clone(), handler.clone());
+        // To its end, also where who asked has gone away.
+        let done = self.0.runtime.spawn(async move { gateway.set_paused(&handler, paused).await });
+        done.await.unwrap_or_else(|error| Err(LedgerError::RolledBack(error.to_string()).into()))
+    }
+
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, PauseError> {
         let parts = &*self.0;
         let _alone = parts.changing.lock().await;
         let routes = self.routes();

@@ -67,37 +67,26 @@ impl Gateway {
         let known = std::sync::Arc::clone(&self.known());
         let open = self.ledger().unhandled(Vec::new()).await?;
         let paused = self.ledger().paused().await?;
-        let open_tasks = |name: &HandlerName| open.iter().find(|(open, _)| open == name).map_or(0, |(_, tasks)| *tasks);
-        let paused_since = |name: &HandlerName| paused.iter().find(|(paused, _)| paused == name).map(|(_, since)| *since);
-        let report = |name: &HandlerName| HandlerReport {
-            open_tasks: open_tasks(name),
-            paused_since: paused_since(name),
-            ..HandlerReport::vanished(name.clone())
-        };
-        let mut reports: Vec<_> = known.handlers.iter().map(|handler| self.handler(handler, report(&handler.name))).collect();
-        let vanished = open.iter().filter(|(name, _)| known.handlers.iter().all(|handler| handler.name != *name));
-        reports.extend(vanished.map(|(name, _)| report(name)));
+        let names = known.handlers.iter().map(|handler| &handler.name);
+        let mut reports = HandlerReport::of_store(names, &open, &paused);
+        for (report, handler) in reports.iter_mut().zip(&known.handlers) {
+            self.fill(report, handler);
+        }
         Ok(reports)
     }
 
-    /// A configured handler, with what this process knows of it.
-    fn handler(&self, handler: &KnownHandler, report: HandlerReport) -> HandlerReport {
+    /// Adds what this process knows of a handler.
+    fn fill(&self, report: &mut HandlerReport, handler: &KnownHandler) {
         let standing = self.0.outbox.standing(&handler.name).unwrap_or_default();
-        let state = match (standing.paused, standing.probe_in) {
-            (true, _) => HandlerState::Paused,
-            (false, Some(_)) => HandlerState::Failing,
-            (false, None) => HandlerState::Active,
-        };
-        HandlerReport {
-            target: Some(handler.target.clone()),
-            sources: handler.sources.clone(),
-            events: handler.events.clone(),
-            state,
-            in_hand: standing.in_hand as u64,
-            concurrency: handler.concurrency as u64,
-            failures: standing.failures.into(),
-            probe_in_ms: standing.probe_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            ..report
+        report.target = Some(handler.target.clone());
+        report.sources.clone_from(&handler.sources);
+        report.events.clone_from(&handler.events);
+        report.in_hand = standing.in_hand as u64;
+        report.concurrency = handler.concurrency as u64;
+        report.failures = standing.failures.into();
+        if !standing.paused && standing.probe_in.is_some() {
+            report.state = HandlerState::Failing;
+            report.probe_in_ms = standing.probe_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         }
     }
 }

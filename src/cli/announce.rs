@@ -184,7 +184,7 @@ impl Start<'_> {
 }
 
 /// Tasks that wait for a handler that is no more.
-async fn unhandled(gateway: &Gateway) -> Vec<String> {
+pub(super) async fn unhandled(gateway: &Gateway) -> Vec<String> {
     let known = gateway.routes().handlers().cloned().collect();
     let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
     let say = |(handler, tasks)| {

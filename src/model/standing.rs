@@ -61,6 +61,27 @@ pub struct HandlerReport {
 }
 
 impl HandlerReport {
+    /// Every configured handler, and every other with open tasks, as the store alone knows them.
+    pub fn of_store<'a>(
+        configured: impl Iterator<Item = &'a HandlerName>,
+        open: &[(HandlerName, u64)],
+        paused: &[(HandlerName, Timestamp)],
+    ) -> Vec<Self> {
+        let report = |name: &HandlerName| Self {
+            open_tasks: open.iter().find(|(open, _)| open == name).map_or(0, |(_, tasks)| *tasks),
+            paused_since: paused.iter().find(|(paused, _)| paused == name).map(|(_, since)| *since),
+            ..Self::vanished(name.clone())
+        };
+        let state = |report: Self| {
+            let state = if report.paused_since.is_some() { HandlerState::Paused } else { HandlerState::Active };
+            Self { state, ..report }
+        };
+        let mut reports: Vec<_> = configured.map(|name| state(report(name))).collect();
+        let vanished: Vec<_> = open.iter().filter(|(name, _)| reports.iter().all(|report| report.handler != *name)).collect();
+        reports.extend(vanished.into_iter().map(|(name, _)| report(name)));
+        reports
+    }
+
     /// One that is not configured.
     #[must_use]
     pub const fn vanished(handler: HandlerName) -> Self {

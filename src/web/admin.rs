@@ -1,5 +1,7 @@
 //! The admin API's first floor: health, deliveries, events, redrive.
 
+pub(super) mod running;
+
 use actix_web::error::{InternalError, QueryPayloadError};
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -26,6 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/api/v1/events/{key}/body").get(body),
     ];
     let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
+    running::routes(config);
     for resource in read {
         config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
     }

@@ -330,7 +330,7 @@ where
     let addresses = [0, 1].map(|at: usize| listeners[at].local_addr().expect("an address"));
     let [public, admin] = listeners;
     let public = web::public(&running, public, settings.limits, settings.drain).expect("the socket listens");
-    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain).expect("the socket listens");
+    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain, None).expect("the socket listens");
     let handles = vec![public.handle(), admin.handle()];
     tokio::spawn(async move { tokio::try_join!(public, admin) });
     (running, handles, addresses)
