@@ -221,11 +221,12 @@ pub(super) fn admin_token_of(env: &Environment) -> Result<Option<Secret>, Config
 }
 
 const UNPRESENTABLE: &str = "has characters that nobody can send in a header";
-const PRESENTABLE: &str = "make it of visible ASCII characters alone: no blanks, no line ends";
+const PRESENTABLE: &str = "make it of visible ASCII characters, without a blank or a line end at either end";
 
 /// Whether a client can send it as it is.
 fn is_presentable(token: &Secret) -> bool {
-    token.reveal().iter().all(u8::is_ascii_graphic)
+    let text = token.reveal();
+    text.trim_ascii() == text && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// The built-in presets and the operator's own, and what there is to warn about.

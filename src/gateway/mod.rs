@@ -3,8 +3,10 @@
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
 mod address;
+mod breaker;
 mod content;
 mod decide;
+mod lane;
 mod load;
 mod notice;
 mod outbox;
@@ -18,8 +20,8 @@ mod source;
 pub use address::{AllowedSenders, Sender};
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use load::{Held, Load};
-pub use notice::{AttemptNotice, DeliveryNotice, Notice, StrayNotice, Tell};
-pub use outbox::{Outbox, Worker};
+pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};
+pub use outbox::{Outbox, Standing, Worker};
 pub use problem::Problem;
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};

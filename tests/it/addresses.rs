@@ -92,6 +92,18 @@ async fn the_body_of_who_may_not_send_is_not_waited_for() {
     assert_eq!(connection.answer().await.status, 403);
 }
 
+#[tokio::test]
+async fn a_reload_changes_who_may_send() {
+    let open = "trusted_proxies = [\"127.0.0.1\"]\n".to_owned() + &source("");
+    let closed = "trusted_proxies = [\"127.0.0.1\"]\n".to_owned() + &source("allow_from = [\"192.0.2.1\"]");
+    let gateway = Gateway::start(&open).await;
+    for (config, status) in [(&open, 200), (&closed, 403), (&open, 200)] {
+        gateway.reload(config).await;
+        assert_eq!(gateway.send(&signed(&gateway, "x", &["198.51.100.7"])).await.status, status);
+        assert_eq!(gateway.send(&signed(&gateway, "x", &["192.0.2.1"])).await.status, 200);
+    }
+}
+
 #[test]
 fn the_operator_is_told_which_address_was_refused() {
     for (format, told) in [("pretty", "POST /hooks/some from 192.0.2.66"), ("json", "\"sender.address\":\"192.0.2.66\"")] {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use hookgate::clock::{Clock, SystemClock};
 use hookgate::config::{self, ConfigText, Environment, Flags, Keys};
-use hookgate::handler::{HttpHandler, HttpHandlerSettings};
+use hookgate::handler::{HttpClient, HttpHandler, HttpHandlerSettings};
 use hookgate::model::{Delivery, DeliveryId, Headers, Secret, Timestamp};
 use hookgate::verify::VerifierSettings;
 use hookgate::web::Guard;
@@ -404,14 +404,16 @@ fn nothing_that_holds_a_secret_shows_it_by_its_debug_form() {
         params: std::collections::BTreeMap::new(),
         kept_headers: Vec::new(),
     };
+    runtime();
+    let client = HttpClient::new().expect("a client");
     let of_handler = || HttpHandlerSettings {
+        client: client.clone(),
         url: format!("http://127.0.0.1:9/?{}", canary("debug")).parse().expect("a URL"),
         headers: vec![("authorization".to_owned(), secret())],
         forward_headers: None,
         sign_with: secret(),
         resign: None,
     };
-    runtime();
     let mut headers = Headers::new();
     headers.push("authorization", canary("debug"));
     let delivery = Delivery {

@@ -11,6 +11,7 @@ mod helpers;
 
 mod addresses;
 mod admin;
+mod breaker;
 mod canaries;
 mod cli;
 mod config;
@@ -26,6 +27,7 @@ mod readme;
 mod receive;
 mod redrive;
 mod refusals;
+mod reload;
 mod replay;
 mod secrets;
 mod verify;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::helpers::cli::Cli;
-use crate::helpers::gateway::{GITHUB, Gateway, Home, SOURCES, STRIPE, handler, runtime, stripe_body};
+use crate::helpers::gateway::{GITHUB, Gateway, SOURCES, STRIPE, handler, runtime, stripe_body};
 use crate::helpers::http;
 use crate::helpers::sender;
 use crate::helpers::target::Target;
@@ -210,7 +210,7 @@ fn strict_secrets_points_at_each_short_and_each_absent_one() {
 #[test]
 fn a_token_that_nobody_can_send_is_an_error() {
     for token in
-        ["0123456789abcdef\r", "0123456789abcdef ", "0123 456789abcdef", "0123456789\u{e9}abcdef", "0123456789abcdef\u{1b}"]
+        ["0123456789abcdef\r", "0123456789abcdef ", " 0123456789abcdef", "0123456789\u{e9}abcdef", "0123456789abcdef\u{1b}"]
     {
         let text = format!("[admin]\ntoken = {{ env = \"T\" }}\n{SOURCES}");
         let named = read_as(&text, &Environment::of([("T", token)]), Keys::Look).map(drop).expect_err(token);
@@ -259,14 +259,30 @@ async fn a_pending_source_gets_503_and_is_named_as_not_ready_while_the_others_se
     assert_eq!(all.ask("GET", "/readyz", &sender::Fields::new(), b"").await.json(), json!({ "ready": true }));
 }
 
-#[test]
-fn a_secret_that_comes_later_is_found_at_the_next_load() {
+#[tokio::test]
+async fn a_secret_that_comes_later_or_is_rotated_is_found_at_a_reload() {
     let files = Files::new();
-    let home = Home::new();
-    let text = source(&files.named("later"));
-    assert!(home.settings(&text).sources[0].verifier.is_pending());
-    files.write("later", b"0123456789abcdef", 0o600);
-    assert!(!home.settings(&text).sources[0].verifier.is_pending());
+    let text = source(&format!("{}, {}", files.named("newest"), files.named("older")));
+    let gateway = Gateway::start(&text).await;
+    let mut deliveries = 0;
+    let mut sends = async |secret: &str| {
+        deliveries += 1;
+        let fields = sender::github(secret, &deliveries.to_string(), "push", b"{}");
+        gateway.send(&http::request("POST", "/hooks/x", &fields, b"{}")).await.status
+    };
+    let (first, second) = ("the first secret of two", "the second secret of two");
+    assert_eq!(sends(first).await, 503);
+    files.write("newest", first.as_bytes(), 0o600);
+    assert_eq!(sends(first).await, 503, "a file is read at a load alone");
+    gateway.reload(&text).await;
+    assert_eq!((sends(first).await, sends(second).await), (200, 401));
+    files.write("older", first.as_bytes(), 0o600);
+    files.write("newest", second.as_bytes(), 0o600);
+    gateway.reload(&text).await;
+    assert_eq!((sends(first).await, sends(second).await), (200, 200), "while it is rotated both are taken");
+    fs::remove_file(files.0.path().join("older")).expect("it is there");
+    gateway.reload(&text).await;
+    assert_eq!((sends(first).await, sends(second).await), (401, 200));
 }
 
 #[test]
