@@ -7,10 +7,14 @@ use crate::clock::Clock;
 use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
+use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
 use crate::handler::{Handler, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
 use crate::ledger::{Journal, Ledger};
 use crate::model::{Ack, HandlerName, Headers, SourceName};
 use crate::verify::Verifier;
+
+/// How long the tasks of ended commands may take to be given back.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// Everything that runs, but for its listeners. A clone is cheap and the same gateway.
 #[derive(Clone)]
@@ -21,6 +25,7 @@ struct Parts {
     outbox: Arc<Outbox>,
     ledger: Arc<dyn Ledger>,
     routes: Routes,
+    commands: Commands,
 }
 
 /// What a gateway tells while it runs, and to whom.
@@ -50,10 +55,11 @@ impl Gateway {
         let route = |handler: &HandlerSettings| Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone());
         let routes = Routes::new(settings.handlers.iter().map(route).collect());
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
+        let commands = Commands::default();
         let workers = settings
             .handlers
             .iter()
-            .map(|handler| worker(handler, settings, &voices.print).map_err(|error| (handler.name.clone(), error)))
+            .map(|handler| worker(handler, settings, &voices.print, &commands).map_err(|error| (handler.name.clone(), error)))
             .collect::<Result<Vec<_>, _>>()?;
         for worker in workers {
             outbox.start(worker).await;
@@ -66,7 +72,7 @@ impl Gateway {
             header_limit: settings.limits.header_limit,
         };
         let receiver = Receiver::new(receiver_settings, Arc::clone(&ledger), journal, clock, voices.tell);
-        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, routes })))
+        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, routes, commands })))
     }
 
     /// The request path.
@@ -87,9 +93,15 @@ impl Gateway {
         &self.0.routes
     }
 
-    /// Makes no new call, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
+    /// Makes no new call, and waits up to `drain` for those in hand. Then commands are ended, and their tasks given back; any other call
+    /// that takes longer keeps its lease.
     pub async fn stop_calling(&self, drain: Duration) {
-        if tokio::time::timeout(drain, self.0.outbox.stop()).await.is_err() {
+        let mut stopped = tokio::time::timeout(drain, self.0.outbox.stop()).await;
+        if stopped.is_err() && self.0.commands.any() {
+            self.0.commands.end().await;
+            stopped = tokio::time::timeout(GIVE_BACK, self.0.outbox.stop()).await;
+        }
+        if stopped.is_err() {
             tracing::warn!("handler calls are still in hand: they keep their lease and are called again after it");
         }
     }
@@ -125,9 +137,13 @@ fn source_settings(source: &SourceSettings) -> GatewaySource {
     }
 }
 
-fn worker(handler: &HandlerSettings, settings: &Settings, print: &Print) -> Result<Worker, InvalidKey> {
+fn worker(handler: &HandlerSettings, settings: &Settings, print: &Print, commands: &Commands) -> Result<Worker, InvalidKey> {
     let called: Arc<dyn Handler> = match &handler.kind {
         HandlerKind::Printer => Arc::new(Printer(Arc::clone(print))),
+        HandlerKind::Exec(exec) => {
+            let (command, env, supervisor) = (exec.command.clone(), exec.env.clone(), exec.supervisor.clone());
+            Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
+        }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
             url: http.url.clone(),
             headers: http.headers.clone(),

@@ -86,8 +86,6 @@ const LATER: &[&str] = &[
     "inflight_wait",
     "relay_sweep",
     "max_age",
-    "exec",
-    "env",
     "breaker_failures",
 ];
 
@@ -110,7 +108,6 @@ fn shape_help(message: &str) -> Option<&'static str> {
         ("where usize is expected", "write a number without quotes"),
         ("expected a string", "write text in quotes, a duration as \"30s\", a size as \"1MiB\""),
         ("missing field `provider`", "say whose deliveries come here: provider = \"stripe\""),
-        ("missing field `url`", "say where it listens: url = \"http://127.0.0.1:9000/hook\""),
         ("invalid socket address", "write an address and a port: \"127.0.0.1:8080\""),
         ("duplicate key", "give the second one another name"),
     ];

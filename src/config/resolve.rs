@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, demo, resolve_exec, resolve_limits, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -95,6 +95,9 @@ pub fn load_text(
     if let Some(url) = &flags.forward_to {
         resolve_handler::check_forward_to(&written)?;
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
+    }
+    if keys != Keys::Leave {
+        warnings.extend(resolve_exec::warnings(&all_handlers));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
     let limits = resolve_limits::limits(&written.limits)?;

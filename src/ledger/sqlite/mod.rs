@@ -20,6 +20,7 @@ mod severity;
 mod shared;
 mod sql;
 mod task;
+mod turns;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ use crate::verify::Admitted;
 use command::Fault;
 use names::Names;
 use shared::{LedgerTime, Shared};
+use turns::Turns;
 use writer::Writer;
 
 pub use lock::{Holder, read_holder};
@@ -97,6 +99,7 @@ impl SqliteLedger {
         let writer = Writer {
             conn: opened.conn,
             names: Names::default(),
+            turns: Turns::default(),
             shared: Arc::clone(&shared),
             lock: Arc::clone(&lock),
             beside,

@@ -21,6 +21,7 @@ pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1) ON 
 pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
 pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
 pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
+pub(super) const SOURCES: &str = "SELECT id FROM source";
 
 macro_rules! insert_event {
     () => {
@@ -40,16 +41,30 @@ pub(super) const DROP_IDENTITY: &str = "DROP INDEX IF EXISTS event_identity; \
 pub(super) const FOUND: &str =
     "SELECT key, ack_status, ack_headers, ack_body, body_digest FROM event WHERE source_id = ?1 AND event_id = ?2";
 pub(super) const ADD_PAYLOAD: &str = "INSERT INTO payload (event, headers, body) VALUES (?1, ?2, ?3)";
-pub(super) const ADD_TASK: &str = "INSERT INTO task (event, handler_id, state, due_at_us) VALUES (?1, ?2, 'pending', ?3)";
+pub(super) const ADD_TASK: &str =
+    "INSERT INTO task (event, source_id, handler_id, state, due_at_us) VALUES (?1, ?2, ?3, 'pending', ?4)";
+pub(super) const SOURCE_OF_EVENT: &str = "SELECT source_id FROM event WHERE id = ?1";
 
 /// Open tasks: the words of the partial index `task_due`, which serves only a query that says the same.
 const OPEN: &str = "state IN ('pending', 'running')";
 
+/// The sources whose open tasks a handler has, each with the time at which its first is due. It steps from one source to the next
+/// and passes the tasks between them by.
+pub(super) static TURNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH RECURSIVE turn (source_id) AS ( \
+         SELECT (SELECT source_id FROM task WHERE handler_id = ?1 AND {OPEN} ORDER BY source_id LIMIT 1) \
+         UNION ALL SELECT (SELECT task.source_id FROM task WHERE handler_id = ?1 AND task.source_id > turn.source_id AND {OPEN} \
+         ORDER BY task.source_id LIMIT 1) FROM turn WHERE turn.source_id IS NOT NULL) \
+         SELECT source_id, (SELECT due_at_us FROM task WHERE handler_id = ?1 AND task.source_id = turn.source_id AND {OPEN} \
+         ORDER BY due_at_us LIMIT 1) FROM turn WHERE source_id IS NOT NULL"
+    )
+});
 pub(super) static DUE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT id, event, state, attempts, tries, redrives, claim_seq, leased_at_us, \
          coalesce((SELECT body_bytes FROM event e WHERE e.id = task.event), 0) FROM task \
-         WHERE handler_id = ?1 AND due_at_us <= ?2 AND {} ORDER BY due_at_us, id LIMIT ?3",
+         WHERE handler_id = ?1 AND source_id = ?2 AND due_at_us <= ?3 AND {} ORDER BY due_at_us, id LIMIT ?4",
         from(Verb::Lease)
     )
 });
@@ -61,8 +76,6 @@ pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
         from(Verb::Lease)
     )
 });
-pub(super) static NEXT_DUE: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT due_at_us FROM task WHERE handler_id = ?1 AND {OPEN} ORDER BY due_at_us LIMIT 1"));
 pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error, \
      exit_code, signal, output, output_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 /// One that nobody told the end of.
@@ -119,11 +132,11 @@ pub(super) const TASKED: &str = "SELECT EXISTS (SELECT 1 FROM task WHERE event =
 
 /// Work in hand at the last stop keeps its full lease from now.
 pub(super) const KEEP_LEASES: &str = "UPDATE task SET due_at_us = ?1 + delay_us WHERE state = 'running'";
-/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler, so that tasks long due are passed by.
+/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler and source, so that tasks long due are passed by.
 pub(super) static CLAMP_DELAYS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "UPDATE task SET due_at_us = ?2 + delay_us \
-         WHERE handler_id = ?1 AND due_at_us > ?2 AND {OPEN} AND state = 'pending' AND due_at_us > ?2 + delay_us"
+        "UPDATE task SET due_at_us = ?3 + delay_us WHERE handler_id = ?1 AND source_id = ?2 AND due_at_us > ?3 AND {OPEN} \
+         AND state = 'pending' AND due_at_us > ?3 + delay_us"
     )
 });
 
@@ -153,8 +166,7 @@ pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
 });
 pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives FROM task t \
      JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
-pub(super) const ATTEMPTS_OF_TASK: &str =
-    "SELECT number, started_at_us, duration_us, outcome, status, error, exit_code, signal, output, output_bytes \
+pub(super) const ATTEMPTS_OF_TASK: &str = "SELECT number, started_at_us, duration_us, outcome, status, error, exit_code, signal, output, output_bytes \
      FROM attempt WHERE task = ?1 ORDER BY number";
 pub(super) const BODY: &str = "SELECT body FROM payload WHERE event = ?1";
 pub(super) const OPEN_TASKS: &str = "SELECT count(*) FROM task WHERE handler_id = ?1 AND state IN ('pending', 'running')";
@@ -229,16 +241,23 @@ mod tests {
     #[test]
     fn a_million_waiting_tasks_cost_no_more_than_ten() {
         let conn = schema();
-        let by_due = "USING INDEX task_due (handler_id=? AND due_at_us<?)";
+        let by_due = "USING INDEX task_due (handler_id=? AND source_id=? AND due_at_us<?)";
         let size = "CORRELATED SCALAR SUBQUERY 1; SEARCH e USING INTEGER PRIMARY KEY (rowid=?)";
         assert_eq!(steps(&conn, &DUE), format!("SEARCH task {by_due}; {size}"), "and no sort");
-        assert_eq!(steps(&conn, &NEXT_DUE), "SEARCH task USING INDEX task_due (handler_id=?)");
+        let turns = steps(&conn, &TURNS);
+        for step in ["(handler_id=?)", "(handler_id=? AND source_id>?)", "(handler_id=? AND source_id=?)"] {
+            assert!(turns.contains(&format!("SEARCH task USING INDEX task_due {step}")), "{turns}");
+        }
+        assert!(!turns.contains("B-TREE"), "{turns}");
         assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         for settle in [&FINISH, &RETRY, &BURY, &GIVE_BACK] {
             assert_eq!(steps(&conn, settle), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         }
         assert_eq!(steps(&conn, KEEP_LEASES), "SCAN task USING INDEX task_running");
-        assert_eq!(steps(&conn, &CLAMP_DELAYS), "SEARCH task USING INDEX task_due (handler_id=? AND due_at_us>?)");
+        assert_eq!(
+            steps(&conn, &CLAMP_DELAYS),
+            "SEARCH task USING INDEX task_due (handler_id=? AND source_id=? AND due_at_us>?)"
+        );
         assert_eq!(steps(&conn, OPEN_TASKS), "SEARCH task USING INDEX task_due (handler_id=?)");
     }
 
@@ -279,10 +298,12 @@ mod tests {
             HANDLER,
             HANDLER_NAME,
             HANDLERS,
+            SOURCES,
             CLAIM,
             CLAIM_UNGUARDED,
             ADD_PAYLOAD,
             ADD_TASK,
+            SOURCE_OF_EVENT,
             ADD_ATTEMPT,
             ADD_LOST_ATTEMPT,
             WORK,
