@@ -35,7 +35,7 @@ use wire::{Order, REPORT_BYTES_MAX, Report};
 use super::{Call, Handler};
 use crate::model::{CommandEnd, Ending, Outcome, Output};
 
-/// How long beyond the deadline a supervisor may take until its silence is one.
+/// How long a supervisor may take to report, beyond the deadline or after it was let go.
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long beyond the deadline a call may take.
 const GRACE: Duration = Duration::from_secs(3);
@@ -102,22 +102,23 @@ impl ExecHandler {
             return Outcome::Unsent("the command could not be started: no pipes".to_owned());
         };
         let order = Order { body_bytes: call.body.len() as u64, timeout: call.timeout };
-        let hold = async {
-            // A supervisor that does not listen has ended, and its report says so.
-            drop(lifeline.write_all(&order.to_bytes()).await);
-            drop(lifeline.write_all(&call.body).await);
-            drop(stop.wait_for(|stop| *stop).await);
-            drop(lifeline);
-            std::future::pending::<()>().await;
-        };
         let mut heard = Vec::new();
-        let listen = async {
-            tokio::select! {
-                () = hold => {}
-                () = hear(report, &mut heard) => {}
+        let silence = async {
+            let held = async {
+                // A supervisor that does not listen has ended, and its report says so.
+                drop(lifeline.write_all(&order.to_bytes()).await);
+                drop(lifeline.write_all(&call.body).await);
+                drop(stop.wait_for(|stop| *stop).await);
+            };
+            if tokio::time::timeout(call.timeout + SILENCE, held).await.is_ok() {
+                drop(lifeline);
+                drop(tokio::time::timeout(SILENCE, std::future::pending::<()>()).await);
             }
         };
-        let silent = tokio::time::timeout(call.timeout + SILENCE, listen).await.is_err();
+        let silent = tokio::select! {
+            () = hear(report, &mut heard) => false,
+            () = silence => true,
+        };
         let report = Report::read(&heard);
         if silent {
             drop(supervisor.start_kill());
@@ -125,8 +126,14 @@ impl ExecHandler {
         if report.end.is_none() {
             kill(report.group);
         }
-        reap(supervisor).await;
-        report.outcome(&self.settings.command[0], silent)
+        // One that has reported ends by itself.
+        drop(supervisor.wait().await);
+        let by_us = silent.then(|| if *stop.borrow() { Ending::Stopped } else { Ending::TimedOut });
+        report.outcome(self.program(), by_us)
+    }
+
+    fn program(&self) -> &str {
+        self.settings.command.first().map_or("", String::as_str)
     }
 
     /// Starts a supervisor. It inherits nothing but what the command is to have.
@@ -163,11 +170,6 @@ fn kill(group: Option<Pid>) {
     }
 }
 
-/// Who has reported ends by itself; who has not was killed.
-async fn reap(mut supervisor: Child) {
-    drop(supervisor.wait().await);
-}
-
 impl Handler for ExecHandler {
     fn call(&self, call: Call) -> BoxFuture<'_, Outcome> {
         Box::pin(self.run(call))
@@ -179,7 +181,7 @@ impl Handler for ExecHandler {
 
     /// Without the arguments, one of which may be a token.
     fn target(&self) -> String {
-        self.settings.command[0].clone()
+        self.program().to_owned()
     }
 }
 

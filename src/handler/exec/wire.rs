@@ -82,8 +82,8 @@ impl Report {
         })
     }
 
-    /// What that means for the call of `program`. `silent` is a supervisor that had to be killed long after the deadline.
-    pub(super) fn outcome(self, program: &str, silent: bool) -> Outcome {
+    /// What that means for the call of `program`. `by_us` is the end of one whose supervisor said nothing in time, and was killed.
+    pub(super) fn outcome(self, program: &str, by_us: Option<Ending>) -> Outcome {
         match self.end {
             Some(Word::Ended(end)) => Outcome::Command(end),
             Some(Word::NotStarted(errno)) if lacks_means(errno) => {
@@ -92,10 +92,10 @@ impl Report {
             Some(Word::NotStarted(errno)) => {
                 Outcome::Broken(format!("not started: {program}: {}", io::Error::from_raw_os_error(errno)))
             }
-            Some(Word::Group(_)) | None if silent => {
-                Outcome::Command(CommandEnd { ending: Ending::TimedOut, output: Output::default() })
-            }
-            Some(Word::Group(_)) | None => Outcome::Broken("killed: somebody ended the command's supervisor".to_owned()),
+            Some(Word::Group(_)) | None => match by_us {
+                Some(ending) => Outcome::Command(CommandEnd { ending, output: Output::default() }),
+                None => Outcome::Broken("killed: somebody ended the command's supervisor".to_owned()),
+            },
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_supervisor_that_said_no_end_was_ended_by_somebody() {
         for heard in ["", "{\"group\":12}\n", "{\"group\":12}\n{\"ended\":{\"end"] {
-            let broken = Report::read(heard.as_bytes()).outcome("./x", false);
+            let broken = Report::read(heard.as_bytes()).outcome("./x", None);
             assert!(matches!(broken, Outcome::Broken(_)), "{heard}: {broken:?}");
         }
     }

@@ -248,3 +248,19 @@ fn settings_and_handler_show_no_value_and_no_argument() {
     let kept: Headers = call("", LONG).headers;
     assert!(kept.iter().next().is_some(), "the headers that a command does not get were there");
 }
+
+#[tokio::test]
+async fn a_supervisor_that_is_stopped_does_not_hold_the_gateways_stop_up() {
+    let (_directory, pulse) = pulse();
+    let commands = Commands::default();
+    let text = "exec 9>\"$1\"; sleep 600 & kill -STOP $PPID; echo up >&9; wait";
+    let handler = handler(&["sh", "-c", text, "sh", pulse.path().to_str().expect("text")], &commands);
+    let stop = async {
+        let up = tokio::task::spawn_blocking(move || (pulse.line(), pulse));
+        let (_up, pulse) = soon("the start", up).await.expect("no panic");
+        soon("the end of all", commands.end()).await;
+        tokio::task::spawn_blocking(move || pulse.ends()).await.expect("it ends");
+    };
+    let (outcome, ()) = tokio::join!(handler.call(call("", LONG)), stop);
+    assert_eq!(end(outcome).ending, Ending::Stopped);
+}

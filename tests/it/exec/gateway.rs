@@ -80,18 +80,6 @@ fn a_killed_gateway_takes_its_commands_and_all_that_they_started_along_and_the_n
 }
 
 #[test]
-fn a_gateway_that_is_killed_and_started_at_once_meets_no_command_of_before() {
-    let cli = cli("timeout = \"10m\"", "");
-    let (serving, _pulse, _) = running(&cli);
-    serving.process.end(Signal::KILL);
-    end_leases(&cli);
-    let serving = cli.serve(&[]);
-    serving.process.stdout.line("attempt 2");
-    assert_eq!(std::fs::read_to_string(cli.path("meetings")).expect("it was called"), "alone\n");
-    serving.stop();
-}
-
-#[test]
 fn a_stop_ends_commands_and_costs_them_no_attempt() {
     // One attempt is all that it has.
     let cli = cli("timeout = \"10m\"\nretry = []", "drain = \"100ms\"");
