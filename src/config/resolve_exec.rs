@@ -15,6 +15,8 @@ const ENV: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// Our own settings, which `env` may name: a command may call `hookgate`. Other names like these are of the event.
 const OWN: [&str; 5] =
     ["HOOKGATE_CONFIG", "HOOKGATE_LISTEN", "HOOKGATE_ADMIN_LISTEN", "HOOKGATE_DATABASE", "HOOKGATE_ADMIN_TOKEN"];
+/// Most bytes of a command: well under what a system takes.
+const COMMAND_BYTES_MAX: usize = 64 << 10;
 /// Where a program without a path is looked for if `PATH` is not set, by the system's own rule.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
@@ -58,6 +60,9 @@ fn command(words: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, ConfigE
             return Err(ConfigError::at(words.span(), "`exec` names no program")
                 .help("a list of the program and its arguments, as no shell reads it: [\"./deploy.sh\", \"production\"]"));
         }
+    }
+    if words.get_ref().iter().map(|word| word.get_ref().len()).sum::<usize>() > COMMAND_BYTES_MAX {
+        return Err(ConfigError::at(words.span(), "`exec` is longer than 64 KiB").help("put the text into a file, and name that"));
     }
     let clean = |word: &Spanned<String>| match word.get_ref().contains('\0') {
         true => Err(ConfigError::at(word.span(), "no argument can hold a NUL character")),

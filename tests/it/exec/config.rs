@@ -34,7 +34,9 @@ fn what_cannot_be_meant_is_refused_at_its_place_with_what_to_do() {
         (format!("{exec}\nfinal_statuses = [256]"), "256", "1 to 255"),
         ("exec = [\"./x\", \"a\\u0000b\"]".to_owned(), "\"a\\u0000b\"", "NUL"),
     ];
-    for (lines, place, says) in cases {
+    let long = format!("[\"./x\", \"{}\"]", "a".repeat(64 << 10));
+    let long = (format!("exec = {long}"), long.as_str(), "64 KiB");
+    for (lines, place, says) in cases.into_iter().chain([long]) {
         let text = handled(&lines);
         let error = config::load_text(&text, None, &Flags::default(), &Environment::default(), Keys::Look);
         let error = error.map(|_| ()).expect_err(&text);

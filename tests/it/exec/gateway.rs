@@ -81,25 +81,27 @@ fn a_killed_gateway_takes_its_commands_and_all_that_they_started_along_and_the_n
 
 #[test]
 fn a_stop_ends_commands_and_costs_them_no_attempt() {
-    // One attempt is all that it has.
-    let cli = cli("timeout = \"10m\"\nretry = []", "drain = \"100ms\"");
+    // Two attempts are all that it has.
+    let cli = cli("timeout = \"10m\"\nretry = [\"0s\"]", "drain = \"100ms\"");
     let (serving, pulse, _) = running(&cli);
     let stopped = serving.stop().expect(0);
     assert!(pulse.has_ended(), "it was gone before the gateway was");
     assert!(stopped.stdout.contains("killed as the gateway stopped"), "{}", stopped.stdout);
     let waiting = task(&cli);
     assert_eq!((&waiting["state"], &waiting["attempts"][0]["outcome"]), (&"pending".into(), &"stopped".into()), "{waiting}");
+    cli.executable("deploy.sh", "#!/bin/sh\n[ $HOOKGATE_ATTEMPT = 3 ]\n");
     let serving = cli.serve(&[]);
-    serving.process.stdout.line("attempt 2");
+    serving.process.stdout.line("attempt 3");
     let done = task(&cli);
-    assert_eq!((&done["state"], &done["attempts"][1]["exit_code"]), (&"done".into(), &0.into()), "{done}");
+    let codes = [0, 1, 2].map(|at: usize| done["attempts"][at]["exit_code"].as_u64());
+    assert_eq!((&done["state"], codes), (&"done".into(), [None, Some(1), Some(0)]), "{done}");
     serving.stop().expect(0);
 }
 
 #[test]
 fn a_stop_lets_a_command_end_that_does_so_in_time() {
     let cli = cli("timeout = \"10m\"", "drain = \"20s\"");
-    cli.executable("deploy.sh", "#!/bin/sh\nexec 9> pulse\necho $PPID >&9\nread line < go\nexit 0\n");
+    cli.executable("deploy.sh", "#!/bin/sh\nexec 9> pulse\necho $PPID >&9\nread line < go\nsleep 0.3\nexit 0\n");
     named_pipe(&cli.path("go"));
     let (serving, _pulse, _) = running(&cli);
     let mut idle = TcpStream::connect(serving.listen).expect("it listens");
