@@ -86,7 +86,6 @@ const LATER: &[&str] = &[
     "inflight_wait",
     "relay_sweep",
     "max_age",
-    "breaker_failures",
 ];
 
 /// The parser repeats a text of the wrong type, and that may be a secret written where its name belongs.
