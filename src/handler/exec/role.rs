@@ -41,7 +41,7 @@ impl<'a> Role<'a> {
     pub fn play(self, stdin: Stdin, stdout: Stdout, stderr: Stderr) -> ExitCode {
         match self.0 {
             Part::Supervisor { own, command } => supervisor::supervise(own, command, stdin, stdout),
-            Part::Starter { supervisor, command } => starter::become_command(supervisor, command, stdout, &stderr),
+            Part::Starter { supervisor, command } => starter::become_command(supervisor, command, &stdin, stdout, &stderr),
         }
     }
 }

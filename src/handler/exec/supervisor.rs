@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitStatus, waitid};
 
 use super::process_tree;
 use super::role::START;
+use super::starter::GO;
 use super::tail::Tail;
 use super::wire::{Order, Word};
 use crate::model::{CommandEnd, Ending};
@@ -75,9 +76,9 @@ impl Started {
     }
 }
 
-/// Gives the command the body. One that does not read it is no error.
+/// Lets the command begin, and gives it the body. One that does not read it is no error.
 fn feed(stdin: Option<ChildStdin>, body: Vec<u8>) {
-    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&body)));
+    thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(GO).and_then(|()| stdin.write_all(&body))));
 }
 
 /// Tells when the command has ended; it is not waited for yet, so that its number stays its own.
