@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
-use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
+use crate::gateway::{Load, Outbox, Purger, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
 use crate::handler::{Handler, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
-use crate::ledger::{Journal, Ledger};
+use crate::ledger::{Journal, Ledger, Retention};
 use crate::model::{Ack, HandlerName, Headers, SourceName};
 use crate::verify::Verifier;
 
@@ -19,6 +19,7 @@ pub struct Gateway(Arc<Parts>);
 struct Parts {
     receiver: Arc<Receiver>,
     outbox: Arc<Outbox>,
+    purger: Arc<Purger>,
     ledger: Arc<dyn Ledger>,
     routes: Routes,
 }
@@ -65,14 +66,21 @@ impl Gateway {
             busy_timeout: settings.busy_timeout,
             header_limit: settings.limits.header_limit,
         };
+        let purger = Purger::start(Arc::clone(&ledger), Arc::clone(&clock), retention(&settings.retention));
         let receiver = Receiver::new(receiver_settings, Arc::clone(&ledger), journal, clock, voices.tell);
-        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, routes })))
+        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, purger, ledger, routes })))
     }
 
     /// The request path.
     #[must_use]
     pub fn receiver(&self) -> &Arc<Receiver> {
         &self.0.receiver
+    }
+
+    /// What purges.
+    #[must_use]
+    pub fn purger(&self) -> &Arc<Purger> {
+        &self.0.purger
     }
 
     /// The store.
@@ -87,8 +95,9 @@ impl Gateway {
         &self.0.routes
     }
 
-    /// Makes no new call, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
+    /// Makes no new call and purges nothing more, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
     pub async fn stop_calling(&self, drain: Duration) {
+        self.0.purger.stop();
         if tokio::time::timeout(drain, self.0.outbox.stop()).await.is_err() {
             tracing::warn!("handler calls are still in hand: they keep their lease and are called again after it");
         }
@@ -98,6 +107,13 @@ impl Gateway {
     pub async fn close(&self) {
         self.0.ledger.close().await;
     }
+}
+
+/// The settings in the store's words.
+#[must_use]
+pub const fn retention(settings: &RetentionSettings) -> Retention {
+    let RetentionSettings { body, dedupe, log, log_bytes } = *settings;
+    Retention { body, dedupe, log, log_bytes }
 }
 
 fn source_settings(source: &SourceSettings) -> GatewaySource {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exit::{Failure, OK};
 use super::{CheckArgs, Global, print, setup};
-use crate::config::{HandlerKind, HandlerSettings, Keys, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, Keys, RetentionSettings, Settings, SourceSettings};
 
 /// Reads the configuration and says what it means.
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
@@ -29,6 +29,7 @@ fn say(settings: &Settings) {
         settings.admin_listen,
         settings.database.display()
     ));
+    print::line(&retention_sentence(settings));
     for source in &settings.sources {
         let base = settings.public_url.as_deref().unwrap_or_default();
         print::line(&format!("\n{}  POST {base}/hooks/{}", print::paint(&source.name, print::BOLD), source.name));
@@ -39,6 +40,16 @@ fn say(settings: &Settings) {
         print::line(&format!("\n{}  {}", print::paint(&handler.name, print::BOLD), handler_target(handler)));
         print::line(&format!("    {}", handler_sentence(handler)));
     }
+}
+
+fn retention_sentence(settings: &Settings) -> String {
+    let RetentionSettings { body, dedupe, log, log_bytes } = settings.retention;
+    let [body, dedupe, log] = [body, dedupe, log].map(print::duration);
+    let log_bytes = print::size(log_bytes);
+    format!(
+        "Once an event is done its body is kept for {body}, and what answers its repeats for {dedupe}; \
+         the log goes back {log}, and up to {log_bytes}."
+    )
 }
 
 fn json(settings: &Settings) -> Result<(), Failure> {

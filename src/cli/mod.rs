@@ -7,6 +7,7 @@ mod check;
 mod exit;
 mod log;
 mod print;
+mod purge;
 mod redrive;
 mod replay;
 mod serve;
@@ -75,6 +76,8 @@ enum Command {
     Log(LogArgs),
     /// Hand dead (with --force: done) events to their handlers again
     Redrive(RedriveArgs),
+    /// Purge now what was kept long enough: bodies, then what answers repeats, and the log
+    Purge(PurgeArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(CheckArgs),
 }
@@ -203,7 +206,7 @@ struct LogFilter {
     /// first, duplicate, conflict, rejected or handshake
     #[arg(long, value_name = "VERDICT")]
     verdict: Option<String>,
-    /// Whose event is accepted, done or dead now
+    /// Whose event is accepted, done, dead or a tombstone now
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// Whose event has a task of this handler
@@ -240,6 +243,14 @@ struct RedriveArgs {
     json: bool,
 }
 
+/// `purge`.
+#[derive(Debug, Args)]
+struct PurgeArgs {
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// `check`.
 #[derive(Debug, Args)]
 struct CheckArgs {
@@ -267,6 +278,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             Command::Replay(args) => replay::run(&global, args).await,
             Command::Log(args) => log::run(&global, args).await,
             Command::Redrive(args) => redrive::run(&global, args).await,
+            Command::Purge(args) => purge::run(&global, &args).await,
             Command::Check(args) => check::run(&global, &args),
         }
     });

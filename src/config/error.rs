@@ -74,7 +74,7 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 const LATER: &[&str] = &[
     "trusted_proxies",
     "database_password",
-    "retention",
+    "quarantine_retention",
     "idempotency",
     "mode",
     "allow_from",

@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_retention, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -109,6 +109,7 @@ pub fn load_text(
             .help("add a table such as [sources.stripe] with provider = \"stripe\""));
     }
     resolve_handler::check_resign(&written, &sources)?;
+    let retention = resolve_retention::resolve(&written, &sources, &mut warnings)?;
     Ok(Settings {
         file: path.map(Path::to_path_buf),
         listen,
@@ -121,6 +122,7 @@ pub fn load_text(
         limits,
         busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
+        retention,
         sources,
         handlers: all_handlers,
         warnings,

@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_events.sql"),
     migration!(3, "0003_tasks.sql"),
     migration!(4, "0004_deliveries.sql"),
+    migration!(5, "0005_purge.sql"),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migration (
