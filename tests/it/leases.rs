@@ -9,8 +9,8 @@ use hookgate::clock::{Clock, ManualClock};
 use hookgate::gateway::{Notice, Outbox, RetryPolicy, Worker};
 use hookgate::handler::{Call, Handler};
 use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, Patience, Plan, Redrive, Redriven, Reply, Settled,
-    Settlement, StoreState,
+    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, Patience, Plan, Purged, Redrive, Redriven, Reply,
+    Retention, Settled, Settlement, StoreState,
 };
 use hookgate::model::{DeliveryPage, EventReport, HandlerName, Outcome};
 use hookgate::verify::Admitted;
@@ -49,6 +49,9 @@ impl Ledger for Slow {
     }
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
         self.store.redrive(event, redrive)
+    }
+    fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged> {
+        self.store.purge(retention, limit)
     }
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
         self.store.find(event)
