@@ -1,9 +1,19 @@
 //! `hookgate purge`: all of retention at once, now.
 
+use clap::Args;
+
 use super::access;
 use super::exit::{Failure, NO, OK};
-use super::{Global, PurgeArgs, print, setup};
+use super::{Global, print, setup};
 use crate::config::Keys;
+
+/// `purge`.
+#[derive(Debug, Args)]
+pub(super) struct PurgeArgs {
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Purges what was kept long enough, and says what that was.
 pub(super) async fn run(global: &Global, args: &PurgeArgs) -> Result<u8, Failure> {

@@ -14,6 +14,7 @@ use super::lock::LockFile;
 use super::names::Names;
 use super::severity::{Severity, severity};
 use super::shared::Shared;
+use super::turns::Turns;
 use super::{journal, sql};
 use crate::ledger::{LedgerError, Note, StoreState};
 use crate::model::HandlerName;
@@ -40,6 +41,7 @@ const LAST_TRIES: u32 = 100;
 pub(super) struct Writer {
     pub conn: Connection,
     pub names: Names,
+    pub turns: Turns,
     pub shared: Arc<Shared>,
     pub lock: Arc<LockFile>,
     /// Test only: where the flaw `unique-constraint-ignored` reads.
@@ -116,7 +118,8 @@ impl Writer {
     fn run_all(&mut self, group: &mut Group, savepoints: Savepoints, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<Ran> {
         let (conn, time) = (&self.conn, &self.shared.time);
         let (now_us, wall_us) = (time.now_us(), time.wall_us());
-        let mut tx = Tx { conn, names: &mut self.names, now_us, wall_us, time, wakes, beside: self.beside.as_ref() };
+        let (names, turns) = (&mut self.names, &mut self.turns);
+        let mut tx = Tx { conn, names, turns, now_us, wall_us, time, wakes, beside: self.beside.as_ref() };
         for entry in &mut group.entries {
             if entry.item.run(&mut tx, savepoints)? == Ran::NotAll {
                 return Ok(Ran::NotAll);
