@@ -153,7 +153,9 @@ impl Purger {
         if bodies + events + deliveries > 0 {
             tracing::info!(bodies, events, deliveries, "what was kept long enough is purged");
         }
-        Ok(next_due.unwrap_or(LOOK_EVERY).clamp(REST, LOOK_EVERY))
+        // What comes right after this look is due so much later.
+        let soonest = retention.body.min(retention.log);
+        Ok(next_due.unwrap_or(soonest).min(soonest).clamp(REST, LOOK_EVERY))
     }
 }
 

@@ -25,4 +25,5 @@ mod receive;
 mod redrive;
 mod refusals;
 mod replay;
+mod retention;
 mod verify;
