@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use hookgate::ledger::{Claim, DeliveryFilter, EventName, LedgerError, Purged, Redrive, Retention, Settled, Settlement};
-use hookgate::model::{EventState, Reason, Verdict};
+use hookgate::ledger::{
+    Claim, DeliveryFilter, EventName, Journal, Ledger, LedgerError, Note, Purged, Redrive, Retention, Settled, Settlement,
+};
+use hookgate::model::{Digest, EventState, Reason, Verdict};
 
-use crate::helpers::evidence::{BEGIN, admitted, delivery, plan};
-use crate::helpers::store::{LEASE, Stand, note, pair};
+use crate::helpers::evidence::{BEGIN, admitted, delivery, handler, plan};
+use crate::helpers::store::{Intruder, LEASE, PATIENCE, Stand, directory, note, open_sqlite, pair, settings};
 
 super::promises! {
     a_body_goes_first_and_then_all_that_is_left_of_its_event,
@@ -275,7 +277,7 @@ async fn the_log_goes_by_size_oldest_first(mut stand: Stand) {
     assert_eq!(stand.purge(sized(100_000)).await.deliveries, 0, "a row takes less than a thousand bytes");
     stand.restart().await;
     let purged = stand.purge(sized(10_000)).await.deliveries;
-    assert!((50..=90).contains(&purged), "{purged}: a row takes 100 to 1000 bytes");
+    assert!((40..=90).contains(&purged), "{purged}: a row takes 100 to 1000 bytes");
     let left: Vec<u128> = (u128::from(purged) + 1..=100).collect();
     assert_eq!(logged(&stand).await, left, "the oldest are gone");
     assert_eq!(stand.purge(sized(10_000)).await.deliveries, 0, "and no more than needed");
@@ -323,4 +325,70 @@ async fn any_number_of_rows_about_an_event_are_parted_from_it(stand: Stand) {
     }
     assert_eq!(counts(stand.purge(KEPT).await), (0, 1));
     assert_eq!(logged(&stand).await.len(), 20);
+}
+
+/// As long as GitHub's.
+const GITHUB_ID: &str = "01a20beb-f4df-7316-9cd9-b16b8ed8a4f2";
+
+/// What a table and its indexes take on the disk.
+fn on_disk(database: &std::path::Path, names: &[&str]) -> f64 {
+    let conn = rusqlite::Connection::open(database).expect("the database is there");
+    let size = |name: &&str| {
+        let sum = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = ?1";
+        conn.query_row(sum, [name], |row| row.get::<_, i64>(0)).expect("SQLite counts its pages")
+    };
+    names.iter().map(size).sum::<i64>() as f64
+}
+
+#[tokio::test]
+async fn the_size_of_the_log_is_about_what_it_takes_on_the_disk() {
+    let directory = directory();
+    let clock = std::sync::Arc::new(hookgate::clock::ManualClock::at(BEGIN));
+    let store = open_sqlite(settings(directory.path()), &clock).expect("it opens");
+    let (rows, mut rng) = (20_000, fastrand::Rng::with_seed(7));
+    store.claim(admitted("shop", "evt_1", 0), plan("", &[]), PATIENCE).await.expect("a claim");
+    for number in 0..rows {
+        // Every third a first delivery with an id that nobody signed, as GitHub's are, the others repeats.
+        let mut digest = || Some(Digest(std::array::from_fn(|_| rng.u8(..))));
+        let (body_digest, signed_digest) = (digest(), digest());
+        let verdict = if number % 3 == 0 { Verdict::First } else { Verdict::Duplicate };
+        let guard_replay = verdict == Verdict::First;
+        store.note(Note { body_digest, signed_digest, guard_replay, ..note(number, 0, GITHUB_ID, verdict) });
+        if number % 1_000 == 999 {
+            store.lease_tasks(&handler("nobody"), 1, LEASE).await.expect("the writer goes on");
+        }
+    }
+    assert_eq!(store.dropped(), 0);
+    // What is kept by size is what is counted: half of it is half of the rows.
+    let database = directory.path().join("hookgate.db");
+    let taken = on_disk(&database, &["delivery", "delivery_event", "delivery_signed"]);
+    let half = Retention { log_bytes: (taken / 2.0) as u64, ..KEPT };
+    let mut purged = store.purge(half, 1_000).await.expect("a purge");
+    while purged.more {
+        purged = purged.and(store.purge(half, 1_000).await.expect("a purge"));
+    }
+    let left = 1.0 - purged.deliveries as f64 / rows as f64;
+    assert!((0.4..=0.6).contains(&left), "{left} of the rows were left where half of the bytes may be taken");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_purge_of_a_locked_database_gives_up_and_whoever_waits_goes_on_waiting() {
+    let directory = directory();
+    let clock = std::sync::Arc::new(hookgate::clock::ManualClock::at(BEGIN));
+    let store = open_sqlite(settings(directory.path()), &clock).expect("it opens");
+    store.claim(admitted("shop", "evt_1", 0), plan("", &["mail"]), PATIENCE).await.expect("a claim");
+    let other = Intruder::at(directory.path().join("hookgate.db"));
+    let mut waiting = store.lease_tasks(&handler("mail"), 1, LEASE);
+    let purge = store.purge(KEPT, 3);
+    let purged = tokio::select! {
+        biased;
+        leased = &mut waiting => panic!("leased from a locked database: {leased:?}"),
+        purged = purge => purged,
+    };
+    assert_eq!(purged, Err(LedgerError::Busy));
+    drop(other);
+    assert_eq!(waiting.await.expect("a lease").work.len(), 1);
+    assert_eq!(store.purge(KEPT, 3).await.map(counts), Ok((0, 0)));
+    store.close().await;
 }
