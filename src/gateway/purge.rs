@@ -149,8 +149,9 @@ impl Purger {
         if so_far.more {
             return Ok(Duration::ZERO);
         }
-        let Purged { bodies, events, deliveries, next_due, .. } = std::mem::take(so_far);
-        if bodies + events + deliveries > 0 {
+        let purged = std::mem::take(so_far);
+        let Purged { bodies, events, deliveries, next_due, .. } = purged;
+        if purged.any() {
             tracing::info!(bodies, events, deliveries, "what was kept long enough is purged");
         }
         // What comes right after this look is due so much later.

@@ -117,7 +117,7 @@ fn bodies(tx: &Tx<'_>, before: i64, limit: usize, purged: &mut Purged) -> rusqli
 fn events(tx: &Tx<'_>, before: i64, limit: usize, purged: &mut Purged) -> rusqlite::Result<()> {
     let mut budget = Budget::begin(tx, limit);
     for (ended_at, event) in oldest(tx, sql::TOMBSTONES_BEFORE, before, limit)? {
-        if !budget.take(tx) || !forget_deliveries(tx, event, limit)? {
+        if !budget.take(tx) || !forget_deliveries(tx, event, &mut budget)? {
             purged.more = true;
             return Ok(());
         }
@@ -132,10 +132,11 @@ fn events(tx: &Tx<'_>, before: i64, limit: usize, purged: &mut Purged) -> rusqli
 }
 
 /// Says whether no row of the log is about the event any more. A sender can have made any number of them.
-fn forget_deliveries(tx: &Tx<'_>, event: i64, limit: usize) -> rusqlite::Result<bool> {
-    let limit = limit.max(1);
-    let changed = tx.execute(sql::PART_DELIVERIES, params![event, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    Ok(changed < limit)
+fn forget_deliveries(tx: &Tx<'_>, event: i64, budget: &mut Budget) -> rusqlite::Result<bool> {
+    let most = budget.rows + 1;
+    let changed = tx.execute(sql::PART_DELIVERIES, params![event, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    budget.rows = budget.rows.saturating_sub(changed);
+    Ok(changed < most)
 }
 
 /// The oldest rows of the log: those of before, and as many as make it larger than it may be.
