@@ -10,11 +10,12 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::gateway::{Outbox, Receiver, Routes, Tell};
+use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell};
 use crate::handler::exec::Commands;
 use crate::handler::{HttpClient, InvalidKey, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
+pub use assemble::retention;
 use standing::{Fixed, Known};
 
 /// How long the tasks of ended commands may take to be given back.
@@ -27,6 +28,7 @@ pub struct Gateway(Arc<Parts>);
 struct Parts {
     receiver: Arc<Receiver>,
     outbox: Arc<Outbox>,
+    purger: Arc<Purger>,
     ledger: Arc<dyn Ledger>,
     client: HttpClient,
     print: Print,
@@ -91,14 +93,26 @@ impl Gateway {
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
         let known = Mutex::new(Arc::new(Known::of(settings, &workers)));
         outbox.set(workers, &paused).await;
+        let purger = Purger::start(Arc::clone(&ledger), Arc::clone(&clock), retention(&settings.retention));
         let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
         let (receiver, fixed) = (Arc::new(receiver), Fixed::of(settings));
         let (changing, runtime) = (tokio::sync::Mutex::new(()), Handle::current());
-        let print = voices.print;
-        Ok(Self(Arc::new(Parts { receiver, outbox, ledger, client, print, commands, fixed, runtime, known, changing })))
+        Ok(Self(Arc::new(Parts {
+            receiver,
+            outbox,
+            purger,
+            ledger,
+            client,
+            print: voices.print,
+            commands,
+            fixed,
+            runtime,
+            known,
+            changing,
+        })))
     }
 
-    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits. What needs a restart is
+    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits, retention. What needs a restart is
     /// named and not applied. After an error everything is as before.
     ///
     /// # Errors
@@ -114,6 +128,7 @@ impl Gateway {
         // made any more.
         parts.receiver.set(assemble::receiver(settings));
         parts.outbox.set(workers, &paused).await;
+        parts.purger.set_retention(retention(&settings.retention));
         *self.known() = known;
         Ok(ReloadReport {
             v: REPORT_VERSION,
@@ -154,6 +169,12 @@ impl Gateway {
         &self.0.receiver
     }
 
+    /// What purges.
+    #[must_use]
+    pub fn purger(&self) -> &Arc<Purger> {
+        &self.0.purger
+    }
+
     /// The store.
     #[must_use]
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
@@ -166,9 +187,10 @@ impl Gateway {
         self.0.receiver.routes()
     }
 
-    /// Makes no new call, and waits up to `drain` for those in hand. Then commands are ended, and their tasks given back; any other call
+    /// Makes no new call and purges nothing more, and waits up to `drain` for those in hand. Then commands are ended, and their tasks given back; any other call
     /// that takes longer keeps its lease.
     pub async fn stop_calling(&self, drain: Duration) {
+        self.0.purger.stop();
         let mut stopped = tokio::time::timeout(drain, self.0.outbox.stop()).await;
         if stopped.is_err() && self.0.commands.any() {
             self.0.commands.end().await;

@@ -27,7 +27,7 @@ CREATE TABLE task (
     leased_at_us INTEGER,
     -- Why it was given up.
     reason TEXT,
-    -- When it was done or given up, by the ledger's own clock.
+    -- Wall clock when it was done or given up, microseconds since the Unix epoch: retention counts from here.
     ended_at_us INTEGER,
     CONSTRAINT task_once_a_handler UNIQUE (event, handler_id),
     CONSTRAINT task_state CHECK (state IN ('pending', 'running', 'done', 'dead')),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
 use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
 use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
+use crate::ledger::Retention;
 use crate::model::{Ack, Headers, SourceName};
 use crate::verify::Verifier;
 
@@ -23,6 +24,13 @@ pub(super) fn receiver(settings: &Settings) -> ReceiverSettings {
         header_limit: settings.limits.header_limit,
         body_deadline: settings.limits.body_deadline,
     }
+}
+
+/// How long what is kept, in the store's words.
+#[must_use]
+pub const fn retention(settings: &RetentionSettings) -> Retention {
+    let RetentionSettings { body, dedupe, log, log_bytes } = *settings;
+    Retention { body, dedupe, log, log_bytes }
 }
 
 /// The sources with their providers, as the store knows them.

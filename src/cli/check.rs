@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::{Failure, OK};
 use super::{Global, print, setup};
-use crate::config::{HandlerKind, HandlerSettings, Keys, NamedSecret, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, Keys, NamedSecret, RetentionSettings, Settings, SourceSettings};
 use crate::model::Fingerprint;
 use crate::verify::fingerprint;
 
@@ -42,6 +42,7 @@ fn say(settings: &Settings) {
         settings.admin_token.as_ref().map_or_else(String::new, |token| format!(" (token {})", fingerprint(token))),
         settings.database.display()
     ));
+    print::line(&retention_sentence(settings));
     for source in &settings.sources {
         let base = settings.public_url.as_deref().unwrap_or_default();
         print::line(&format!("\n{}  POST {base}/hooks/{}", print::paint(&source.name, print::BOLD), source.name));
@@ -53,6 +54,16 @@ fn say(settings: &Settings) {
         print::line(&format!("    {}", handler_sentence(handler)));
         handler_secrets(handler).iter().for_each(|(name, fingerprint)| print::line(&format!("    {name} {fingerprint}")));
     }
+}
+
+fn retention_sentence(settings: &Settings) -> String {
+    let RetentionSettings { body, dedupe, log, log_bytes } = settings.retention;
+    let [body, dedupe, log] = [body, dedupe, log].map(print::duration);
+    let log_bytes = print::size(log_bytes);
+    format!(
+        "Once an event is done its body is kept for {body}, and what answers its repeats for {dedupe}; \
+         the log goes back {log}, and up to {log_bytes}."
+    )
 }
 
 fn json(settings: &Settings) -> Result<(), Failure> {

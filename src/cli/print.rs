@@ -1,6 +1,7 @@
 //! How things look: the lines of `serve`, tables, errors. Colour and arrows only on a terminal.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -98,9 +99,15 @@ pub(super) fn millis(us: u64) -> String {
 }
 
 /// A duration that somebody set, as it would be written in the config.
-pub(super) fn duration(duration: std::time::Duration) -> String {
-    let text = humantime::format_duration(duration).to_string();
-    text.replace("days", "d").replace("day", "d").replace(' ', "")
+pub(super) fn duration(duration: Duration) -> String {
+    const DAY_S: u64 = 86_400;
+    let days = duration.as_secs() / DAY_S;
+    let rest = duration - Duration::from_secs(days * DAY_S);
+    let days = if days > 0 { format!("{days}d") } else { String::new() };
+    if rest.is_zero() && !days.is_empty() {
+        return days;
+    }
+    format!("{days}{}", humantime::format_duration(rest)).replace(' ', "")
 }
 
 /// A count and its noun.
@@ -255,7 +262,7 @@ pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
     let then = match notice.settlement {
         Settlement::Done => paint("done", GREEN),
         Settlement::RetryIn(delay) => {
-            paint(format!("again in {}", duration(std::time::Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
+            paint(format!("again in {}", duration(Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
         }
         Settlement::Dead(reason) => {
             format!("{} ({reason}); hookgate redrive {}/{}", paint("dead", RED), notice.source, notice.event_id)

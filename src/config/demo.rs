@@ -8,7 +8,9 @@ use super::resolve::{
     self, DEFAULT_ADMIN_LISTEN, DEFAULT_BUSY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_LISTEN, DEFAULT_MIN_FREE, Flags, Keys,
 };
 use super::resolve_handler::{self, HandlerContext};
-use super::{Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_limits, resolve_source, secrets};
+use super::{
+    Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_limits, resolve_retention, resolve_source, secrets,
+};
 use crate::model::{HandlerName, Secret};
 use crate::preset;
 
@@ -48,6 +50,7 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
         limits: resolve_limits::limits(&super::file::LimitsText::default())?,
         busy_timeout: DEFAULT_BUSY_TIMEOUT,
         min_free: DEFAULT_MIN_FREE,
+        retention: resolve_retention::DEFAULT,
         sources,
         handlers: vec![handler],
         warnings: reader.into_doubts(),

@@ -73,7 +73,7 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 /// Settings that the interface knows and this version does not have yet.
 const LATER: &[&str] = &[
     "database_password",
-    "retention",
+    "quarantine_retention",
     "idempotency",
     "mode",
     "accept_encoding",

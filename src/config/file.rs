@@ -39,6 +39,9 @@ pub struct ConfigText {
     /// The store.
     #[serde(default)]
     pub store: StoreText,
+    /// How long what is kept.
+    #[serde(default)]
+    pub retention: RetentionText,
     /// Inbound addresses.
     #[serde(default)]
     pub sources: BTreeMap<Spanned<String>, SourceText>,
@@ -86,6 +89,23 @@ pub struct StoreText {
     pub busy_timeout: Option<Spanned<DurationText>>,
     /// Free bytes of the disk below which claims stop.
     pub min_free: Option<SizeText>,
+}
+
+/// `[retention]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionText {
+    /// Bodies of done events.
+    pub body_retention: Option<Spanned<DurationText>>,
+    /// What answers an event's repeats.
+    pub dedupe_retention: Option<Spanned<DurationText>>,
+    /// Whether that may be shorter than providers send repeats.
+    #[serde(default)]
+    pub allow_short_retention: bool,
+    /// Rows of the delivery log.
+    pub log_retention: Option<Spanned<DurationText>>,
+    /// The whole delivery log.
+    pub log_bytes: Option<SizeText>,
 }
 
 /// `[sources.NAME]`.

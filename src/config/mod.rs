@@ -13,6 +13,7 @@ mod resolve;
 mod resolve_exec;
 mod resolve_handler;
 mod resolve_limits;
+mod resolve_retention;
 mod resolve_source;
 mod secret_file;
 mod secrets;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub busy_timeout: Duration,
     /// Free bytes of the disk below which claims stop.
     pub min_free: u64,
+    /// How long what is kept.
+    pub retention: RetentionSettings,
     /// Inbound addresses.
     pub sources: Vec<SourceSettings>,
     /// Who gets events.
@@ -95,6 +98,19 @@ pub struct Limits {
     pub header_deadline: Duration,
     /// How long a body may take.
     pub body_deadline: Duration,
+}
+
+/// How long what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// Bodies, from when their event was done.
+    pub body: Duration,
+    /// What answers an event's repeats, from when it was done.
+    pub dedupe: Duration,
+    /// Rows of the delivery log.
+    pub log: Duration,
+    /// Bytes of the whole delivery log.
+    pub log_bytes: u64,
 }
 
 /// One inbound address.

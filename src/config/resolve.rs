@@ -13,7 +13,9 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, addresses, demo, resolve_exec, resolve_limits, resolve_source, secrets};
+use super::{
+    Environment, Loopback, Settings, addresses, demo, resolve_exec, resolve_limits, resolve_retention, resolve_source, secrets,
+};
 use crate::model::Secret;
 use crate::preset::{self, Preset};
 use crate::verify::{KEY_BYTES_SHORT, fingerprint};
@@ -119,6 +121,7 @@ pub fn load_text(
     warnings.extend(addresses::warnings(&sources, listen, &proxies));
     warnings.splice(0..0, reader.into_doubts());
     resolve_handler::check_resign(&written, &sources)?;
+    let retention = resolve_retention::resolve(&written, &sources, &mut warnings)?;
     Ok(Settings {
         file: path.map(Path::to_path_buf),
         listen,
@@ -131,6 +134,7 @@ pub fn load_text(
         limits,
         busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
+        retention,
         sources,
         handlers: all_handlers,
         warnings,

@@ -6,6 +6,7 @@
 //!
 //! This room knows nothing of HTTP, handlers, providers and signatures: it sees only [`Admitted`]. SQL appears nowhere else.
 
+mod retention;
 pub mod sqlite;
 mod transitions;
 
@@ -22,6 +23,7 @@ use crate::model::{
 };
 use crate::verify::Admitted;
 
+pub use retention::{Purged, Retention};
 pub use transitions::{TRANSITIONS, Transition, Verb};
 
 /// What is to be recorded with a claim besides the evidence.
@@ -318,6 +320,17 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `NotFound`, `Ambiguous`, `BodyPurged`, `Failed`, `RolledBack`.
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven>;
+
+    /// Purges what is older than it is kept for, by the wall clock: at most `limit` bodies, as many events and twice as many rows of the
+    /// log, fewer where they take more than a few milliseconds. Bodies of done events go first, then, `retention.dedupe` after the
+    /// event was done, all that is left of it; a repeat is a new event from then on. Nothing of an event that is accepted or dead
+    /// goes. It is done between the commits of others, and again and again until nothing is left.
+    ///
+    /// After a crash: the batch is there or not.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `Failed`, `RolledBack`.
+    fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged>;
 
     /// Remembers that a handler is paused, or is not any more. A pause outlives restarts. Whether that changes anything is told.
     ///

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
-use super::{answer, unread};
+use super::{answer, purge, unread};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
@@ -27,12 +27,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/api/v1/events/{key}").get(event),
         web::resource("/api/v1/events/{key}/body").get(body),
     ];
-    let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
+    let write =
+        [web::resource("/api/v1/events/{key}/redrive").post(redrive_event), web::resource("/api/v1/purge").post(purge::purge)];
     running::routes(config);
     for resource in read {
         config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
     }
-    config.service(write.default_service(web::to(|payload| wrong_method("POST", payload))));
+    for resource in write {
+        config.service(resource.default_service(web::to(|payload| wrong_method("POST", payload))));
+    }
     // Nothing goes by a key that is no key.
     let no_key = |error, _: &HttpRequest| InternalError::from_response(error, missing()).into();
     config.app_data(web::PathConfig::default().error_handler(no_key));

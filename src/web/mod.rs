@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ingest;
+mod purge;
 mod query;
 mod unread;
 
@@ -24,6 +25,7 @@ use crate::model::Secret;
 use admin::running::ReloadHook;
 pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
 pub use guard::Guard;
+pub use purge::PurgeReport;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 
 /// Threads of the admin listener: people and scripts, not load.

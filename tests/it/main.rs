@@ -30,5 +30,6 @@ mod redrive;
 mod refusals;
 mod reload;
 mod replay;
+mod retention;
 mod secrets;
 mod verify;

@@ -94,12 +94,12 @@ pub(super) static GIVE_BACK: LazyLock<String> =
     LazyLock::new(|| settle(Verb::GiveBack).replace("SET ", "SET tries = tries - 1, "));
 /// Test only, for the flaw `fencing-missing`: a result counts whoever holds the lease.
 pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
-     WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
+     WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us, event";
 
 fn settle(verb: Verb) -> String {
     format!(
         "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
-         WHERE id = ?1 AND claim_seq = ?2 AND {} RETURNING handler_id, attempts, leased_at_us",
+         WHERE id = ?1 AND claim_seq = ?2 AND {} RETURNING handler_id, attempts, leased_at_us, event",
         from(verb)
     )
 }
@@ -155,7 +155,8 @@ pub(super) const EVENT_BY_ID: &str =
 /// Where the event `e` stands. Derived, never stored.
 const STATE: &str = "CASE WHEN e.id IS NULL THEN NULL \
      WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state IN ('pending', 'running')) THEN 'accepted' \
-     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' ELSE 'done' END";
+     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' \
+     WHEN EXISTS (SELECT 1 FROM payload b WHERE b.event = e.id) THEN 'done' ELSE 'tombstone' END";
 const DUPLICATES: &str = "(SELECT count(*) FROM delivery x WHERE x.event = e.id AND x.verdict <> 'first')";
 const ATTEMPTS: &str = "(SELECT coalesce(sum(t.attempts), 0) FROM task t WHERE t.event = e.id)";
 
@@ -200,6 +201,7 @@ pub(super) const LOG_SINCE: &str = "SELECT received_at_us FROM delivery ORDER BY
 pub(super) const ADD_DELIVERY: &str = "INSERT INTO delivery (delivery_id, received_at_us, source_id, event, event_id, verdict, status, \
      reason, body_differs, signature_seen_before, duration_us, body_digest, signed_digest, guard_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (delivery_id) DO NOTHING";
+pub(super) const GROW_LOG: &str = "UPDATE log_size SET bytes = bytes + ?1 WHERE id = 1";
 pub(super) const SIGNED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM delivery \
      WHERE guard_key = ?4 AND guard_key IS NOT NULL AND signed_digest = ?2 AND source_id = ?1 AND event IS NOT ?3)";
 
@@ -216,25 +218,27 @@ pub(super) const ENDS: &[&str] = &[
     "SELECT min(event), max(event) FROM payload",
     "SELECT min(id), max(id) FROM task",
     "SELECT min(delivery_id), max(delivery_id) FROM delivery",
+    "SELECT min(ended_at_us), max(ended_at_us) FROM done",
+    "SELECT min(ended_at_us), max(ended_at_us) FROM tombstone",
     "SELECT task FROM attempt ORDER BY task LIMIT 1",
     "SELECT task FROM attempt ORDER BY task DESC LIMIT 1",
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rusqlite::Connection;
 
     use super::*;
     use crate::ledger::sqlite::migrate::migrate;
 
-    fn schema() -> Connection {
+    pub(in crate::ledger::sqlite) fn schema() -> Connection {
         let mut conn = Connection::open_in_memory().expect("memory");
         migrate(&mut conn, 0).expect("the schema");
         conn
     }
 
     /// What SQLite would do, without the numbers of parameters.
-    fn steps(conn: &Connection, statement: &str) -> String {
+    pub(in crate::ledger::sqlite) fn steps(conn: &Connection, statement: &str) -> String {
         let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("a statement");
         let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
         let rows = explained.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).expect("a plan");
@@ -323,6 +327,7 @@ mod tests {
             BODY,
             LOG_SINCE,
             ADD_DELIVERY,
+            GROW_LOG,
             DATABASE_ID,
             SET_DATABASE_ID,
         ];

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::command::{Fault, Tx};
 use super::row::{bytes, delivery_id, duration, headers, micros, parsed};
-use super::sql;
 use super::turns::Share;
+use super::{purge, sql};
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Attempt, Lease, Settled, Settlement, Unreadable, Verb, Work};
 use crate::model::{EventId, HandlerName, Reason, SourceName, TaskState, Timestamp};
@@ -162,6 +162,7 @@ struct Was {
     handler: i64,
     attempts: u32,
     leased_at_us: Option<i64>,
+    event: i64,
 }
 
 /// See [`crate::ledger::Ledger::settle_task`].
@@ -188,9 +189,13 @@ pub(super) fn settle(tx: &mut Tx<'_>, lease: &Lease, attempt: &Attempt, settleme
             output.map(|output| i64::try_from(output.bytes).unwrap_or(i64::MAX)),
         ],
     )?;
-    if matches!(settlement, Settlement::RetryIn(_) | Settlement::GivenBack) {
-        let handler = tx.names.handler_name(tx.conn, was.handler)?;
-        tx.wakes.push(handler);
+    match settlement {
+        Settlement::Done => purge::ended_well(tx, tx.wall_us, was.event)?,
+        Settlement::RetryIn(_) | Settlement::GivenBack => {
+            let handler = tx.names.handler_name(tx.conn, was.handler)?;
+            tx.wakes.push(handler);
+        }
+        Settlement::Dead(_) => {}
     }
     Ok(Settled::Recorded)
 }
@@ -205,7 +210,7 @@ fn move_task(tx: &Tx<'_>, lease: &Lease, settlement: Settlement) -> rusqlite::Re
     };
     let statement = if planted(Flaw::FencingMissing) { sql::SETTLE_UNFENCED } else { statement };
     let due_at = delay_us.map(|delay_us| tx.now_us.saturating_add(delay_us));
-    let ended_at = if delay_us.is_none() { Some(tx.now_us) } else { None };
+    let ended_at = if delay_us.is_none() { Some(tx.wall_us) } else { None };
     let moved = params![
         lease.task,
         lease.claim_seq,
@@ -216,8 +221,9 @@ fn move_task(tx: &Tx<'_>, lease: &Lease, settlement: Settlement) -> rusqlite::Re
         ended_at,
     ];
     let mut statement = tx.conn.prepare_cached(statement)?;
-    let mut rows =
-        statement.query_map(moved, |row| Ok(Was { handler: row.get(0)?, attempts: row.get(1)?, leased_at_us: row.get(2)? }))?;
+    let mut rows = statement.query_map(moved, |row| {
+        Ok(Was { handler: row.get(0)?, attempts: row.get(1)?, leased_at_us: row.get(2)?, event: row.get(3)? })
+    })?;
     let first = rows.next().transpose()?;
     // The statement is through, with all that it changes, only once it has no further row.
     match rows.next().transpose()? {
