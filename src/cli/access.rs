@@ -71,7 +71,7 @@ pub(super) fn open_failure(error: &OpenError) -> Failure {
 
 fn ledger_failure(error: &LedgerError) -> Failure {
     let code = match error {
-        LedgerError::NotFound | LedgerError::BodyPurged => NO,
+        LedgerError::NotFound | LedgerError::BodyPurged | LedgerError::TaskRunning => NO,
         LedgerError::Ambiguous => USAGE,
         LedgerError::Full | LedgerError::Failed(_) => STORE,
         LedgerError::Overloaded | LedgerError::Busy | LedgerError::RolledBack(_) => UNREACHABLE,

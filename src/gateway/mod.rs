@@ -2,8 +2,10 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod bulk;
 mod content;
 mod decide;
+mod discard;
 mod load;
 mod notice;
 mod outbox;
@@ -14,7 +16,9 @@ mod route;
 mod scribe;
 mod source;
 
+pub use bulk::{BulkDeed, BulkDone, BulkRequest, bulk};
 pub use decide::{Difference, RetryPolicy, compare, settle};
+pub use discard::{DiscardRequest, discard};
 pub use load::{Held, Load};
 pub use notice::{AttemptNotice, DeliveryNotice, Notice, StrayNotice, Tell};
 pub use outbox::{Outbox, Worker};

@@ -6,6 +6,7 @@
 //!
 //! This room knows nothing of HTTP, handlers, providers and signatures: it sees only [`Admitted`]. SQL appears nowhere else.
 
+mod operator;
 pub mod sqlite;
 mod transitions;
 
@@ -17,10 +18,14 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{
     Ack, DeliveryId, DeliveryPage, Digest, EventId, EventReport, EventState, HandlerName, Headers, Outcome, Reason, SourceName,
-    Timestamp, Verdict,
+    StatsReport, Timestamp, Verdict,
 };
 use crate::verify::Admitted;
 
+pub use operator::{
+    Aim, BATCH_MAX, Batch, BatchDone, Cursor, Deed, Discard, Discarded, EventDone, EventFacts, EventFilter, InvalidCursor, Judge,
+    Skip, Stays,
+};
 pub use transitions::{TRANSITIONS, Transition, Verb};
 
 /// What is to be recorded with a claim besides the evidence.
@@ -148,7 +153,7 @@ pub struct Redrive {
     pub handler: Option<HandlerName>,
     /// Makes a task for this handler, or moves the chosen dead or waiting one to it.
     pub to_handler: Option<HandlerName>,
-    /// Done tasks too, not only dead ones.
+    /// Done and discarded tasks too, not only dead ones.
     pub force: bool,
     /// The handlers that match the event by now: an event that had no handler gets tasks for them.
     pub matching: Vec<HandlerName>,
@@ -224,6 +229,9 @@ pub enum LedgerError {
     /// The body has been purged, so no handler can get it.
     #[error("the event's body has been purged")]
     BodyPurged,
+    /// A task that is to be discarded is in a handler's hands.
+    #[error("a task of the event runs: try again once its handler has answered, or its lease has ended")]
+    TaskRunning,
 }
 
 impl LedgerError {
@@ -239,6 +247,7 @@ impl LedgerError {
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous-id",
             Self::BodyPurged => "body-purged",
+            Self::TaskRunning => "task-running",
         }
     }
 }
@@ -306,6 +315,28 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `NotFound`, `Ambiguous`, `BodyPurged`, `Failed`, `RolledBack`.
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven>;
+
+    /// Ends dead tasks of an event, and open ones that nobody will be called for, with who wants it and why; with `force` waiting
+    /// ones too. The body stays, so that a redrive by force can take it back. Idempotent: what is discarded stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`, `Ambiguous`, `TaskRunning` where one of the chosen tasks runs, `Failed`, `RolledBack`.
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded>;
+
+    /// Redrives or discards the next events that a filter names, as they are in the batch's one transaction. What can be done with
+    /// an event is done; of the others it is told why not. Claims wait for one batch at most.
+    ///
+    /// After a crash: the batch is there as a whole, or nothing of it.
+    ///
+    /// # Errors
+    /// `Failed`, `RolledBack`.
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone>;
+
+    /// Counts by source and by handler; of events first received at `since` or later, where that is given, and of one source.
+    ///
+    /// # Errors
+    /// `RolledBack` where it could not be read.
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport>;
 
     /// One event's whole story, if there is such an event.
     ///

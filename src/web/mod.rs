@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ingest;
+mod operate;
 mod query;
 mod unread;
 
@@ -22,6 +23,7 @@ use crate::config::Limits;
 use crate::model::Secret;
 
 pub use guard::Guard;
+pub use operate::{BulkBody, BulkEvent, BulkReport, DiscardBody, DiscardReport, StatsQuery};
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 
 /// Threads of the admin listener: people and scripts, not load.

@@ -77,16 +77,18 @@ impl Conditions {
             // No type has such a name.
             return self.add("?", 0);
         };
-        if glob.has_star() {
-            return self.add("e.event_type GLOB ?", sqlite_glob(&glob));
-        }
-        self.add("(e.event_type = ?", glob.as_str().to_owned());
-        let prefix = format!("{}.*", sqlite_glob(&glob));
-        self.values.push(prefix.into());
-        if let Some(last) = self.texts.last_mut() {
-            last.push_str(" OR e.event_type GLOB ?)");
-        }
+        let (text, values) = type_condition(&glob);
+        self.texts.push(text.to_owned());
+        self.values.extend(values.into_iter().map(Value::from));
     }
+}
+
+/// The condition that the type of the event `e` matches, with its values.
+pub(super) fn type_condition(glob: &TypeGlob) -> (&'static str, Vec<String>) {
+    if glob.has_star() {
+        return ("e.event_type GLOB ?", vec![sqlite_glob(glob)]);
+    }
+    ("(e.event_type = ? OR e.event_type GLOB ?)", vec![glob.as_str().to_owned(), format!("{}.*", sqlite_glob(glob))])
 }
 
 /// In SQLite `?` and `[` are special too.

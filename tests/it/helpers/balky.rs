@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, LedgerError, Patience, Plan, Redrive, Redriven, Reply,
-    Settled, Settlement, StoreState,
+    Attempt, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Lease, Leased, Ledger, LedgerError, Patience,
+    Plan, Redrive, Redriven, Reply, Settled, Settlement, StoreState,
 };
-use hookgate::model::{DeliveryPage, EventReport, HandlerName};
+use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, StatsReport, Timestamp};
 use hookgate::verify::Admitted;
 use tokio::sync::watch;
 
@@ -85,6 +85,18 @@ impl Ledger for Balky {
 
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
         self.ledger.redrive(event, redrive)
+    }
+
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded> {
+        self.ledger.discard(event, discard)
+    }
+
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone> {
+        self.ledger.batch(batch)
+    }
+
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport> {
+        self.ledger.stats(source, since)
     }
 
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
