@@ -1,22 +1,24 @@
 //! The way to a ledger: through the gateway that runs on it, or, with none running, by opening the database.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod operate;
+mod remote;
 
-use reqwest::{Client, Method, StatusCode};
-use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+use reqwest::Method;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
+use super::{Global, setup};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Settings;
-use crate::gateway::{RedriveRequest, Route, Routes, redrive};
+use crate::config::{Keys, Settings};
+use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
 use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, REPORT_VERSION, SourceName};
 use crate::web::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
 
-/// Longest wait for an answer of the admin listener.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) use operate::Verb;
+pub(super) use remote::Remote;
 
 /// A ledger within reach.
 pub(super) enum Access {
@@ -26,11 +28,24 @@ pub(super) enum Access {
     Database(Arc<SqliteLedger>, Routes),
 }
 
-/// An admin listener.
-pub(super) struct Remote {
-    client: Client,
-    base: String,
-    token: Option<crate::model::Secret>,
+/// The gateway that `--gateway` names, or the ledger of the configuration.
+pub(super) fn reach(global: &Global) -> Result<Access, Failure> {
+    match &global.gateway {
+        Some(url) => Ok(Access::Gateway(Remote::named(url, global.quiet)?)),
+        None => open(&setup::settings(&setup::flags(global), Keys::Leave)?),
+    }
+}
+
+/// The gateway that runs by now on the configuration's database, where one does. Never the database itself: its lock would keep a
+/// gateway from starting. One that `--gateway` names stays where it is.
+pub(super) fn running_again(global: &Global) -> Result<Option<Access>, Failure> {
+    if global.gateway.is_some() {
+        return Ok(None);
+    }
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
+    let address = sqlite::read_holder(&settings.database).and_then(|holder| holder.admin);
+    let listens = |address: &String| std::net::TcpStream::connect(address).is_ok();
+    address.filter(listens).map(|address| Ok(Access::Gateway(Remote::beside(&address, settings.admin_token)?))).transpose()
 }
 
 /// Finds the running gateway by the lock file beside the database, or opens the database.
@@ -44,7 +59,7 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
                 ));
             }
             Some(address) if std::net::TcpStream::connect(&address).is_ok() => {
-                return Ok(Access::Gateway(remote(&address, settings)?));
+                return Ok(Access::Gateway(Remote::beside(&address, settings.admin_token.clone())?));
             }
             // After a crash the file names a process that is gone; only the lock decides.
             Some(_) => {}
@@ -56,12 +71,6 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
         Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone())
     };
     Ok(Access::Database(Arc::new(ledger), Routes::new(settings.handlers.iter().map(route).collect())))
-}
-
-fn remote(address: &str, settings: &Settings) -> Result<Remote, Failure> {
-    let client = Client::builder().no_proxy().timeout(TIMEOUT).build();
-    let client = client.map_err(|error| Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {error}")))?;
-    Ok(Remote { client, base: format!("http://{address}/api/v1"), token: settings.admin_token.clone() })
 }
 
 /// Why a database could not be opened, with its exit code.
@@ -77,6 +86,15 @@ fn ledger_failure(error: &LedgerError) -> Failure {
         LedgerError::Overloaded | LedgerError::Busy | LedgerError::RolledBack(_) => UNREACHABLE,
     };
     Failure::new(code, error.to_string())
+}
+
+/// The same exit codes as through a gateway.
+fn redrive_failure(error: &RedriveError) -> Failure {
+    match error {
+        RedriveError::Ledger(error) => ledger_failure(error),
+        RedriveError::Vanished(..) | RedriveError::Unwanted(..) => Failure::new(NO, error.to_string()),
+        RedriveError::UnknownHandler(..) | RedriveError::NoTask(..) => Failure::new(USAGE, error.to_string()),
+    }
 }
 
 /// What an operator may mean: `SOURCE/EVENT_ID`, a delivery id, or a bare event id. A uuid can be either of the last two, as GitHub's
@@ -179,10 +197,7 @@ impl Access {
                 let request =
                     RedriveRequest { handler: body.handler.clone(), to_handler: body.to_handler.clone(), force: body.force };
                 let name = EventName::Delivery(DeliveryId(event.key));
-                let done = redrive(&ledger, routes, name, request).await.map_err(|error| match error {
-                    crate::gateway::RedriveError::Ledger(error) => ledger_failure(&error),
-                    other => Failure::new(USAGE, other.to_string()),
-                })?;
+                let done = redrive(&ledger, routes, name, request).await.map_err(|error| redrive_failure(&error))?;
                 Ok(RedriveReport { v: REPORT_VERSION, tasks: done.tasks })
             }
         }
@@ -191,71 +206,5 @@ impl Access {
     /// Whether a gateway runs.
     pub(super) const fn is_live(&self) -> bool {
         matches!(self, Self::Gateway(_))
-    }
-}
-
-impl Remote {
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, Failure> {
-        let pairs = serde_json::to_value(query).unwrap_or_default();
-        let response = self
-            .send(Method::GET, path, |mut request| {
-                for (name, value) in pairs.as_object().into_iter().flatten() {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    request = request.query(&[(name, text)]);
-                }
-                request
-            })
-            .await?;
-        response.json().await.map_err(|error| self.lost(error))
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Failure> {
-        let mut request = with(self.client.request(method, format!("{}/{path}", self.base)));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(String::from_utf8_lossy(token.reveal()));
-        }
-        let response = request.send().await.map_err(|error| self.lost(error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(refused(response, self.token.is_some()).await)
-    }
-
-    fn lost(&self, error: reqwest::Error) -> Failure {
-        Failure::new(
-            UNREACHABLE,
-            format!("the gateway's admin listener at {} does not answer: {}", self.base, error.without_url()),
-        )
-    }
-}
-
-async fn refused(response: reqwest::Response, with_token: bool) -> Failure {
-    #[derive(serde::Deserialize)]
-    struct Problem {
-        r#type: String,
-        title: String,
-    }
-    let status = response.status();
-    let problem =
-        response.json::<Problem>().await.unwrap_or_else(|_none| Problem { r#type: String::new(), title: status.to_string() });
-    let Problem { r#type: code, title } = problem;
-    // The same exit codes as with the database in hand.
-    if [":ambiguous-id", ":unknown-handler", ":no-task"].iter().any(|wrong| code.ends_with(wrong)) {
-        return Failure::new(USAGE, title);
-    }
-    match status {
-        StatusCode::UNAUTHORIZED if with_token => Failure::new(
-            USAGE,
-            "the admin listener refused the token: set HOOKGATE_ADMIN_TOKEN to the one that `serve` was started with",
-        ),
-        StatusCode::UNAUTHORIZED => Failure::new(USAGE, "the admin listener wants its token: set HOOKGATE_ADMIN_TOKEN"),
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::new(NO, title),
-        StatusCode::BAD_REQUEST => Failure::new(USAGE, title),
-        _ => Failure::new(UNREACHABLE, title),
     }
 }

@@ -1,36 +1,28 @@
 //! `hookgate log`: the dedupe log, newest first; with `--follow` it goes on with what comes.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use uuid::Uuid;
-
 use super::access::{self, Access};
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
+use super::filter::{check_names, check_word, since, source_and_id};
 use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
-use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
+use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, follow, stats, story};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Keys, nearest};
-use crate::model::{DeliveryPage, DeliveryReport, EventState, SourceName, Timestamp, Verdict};
+use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
 use crate::web::DeliveryQuery;
 
-/// How often a follower asks.
-const FOLLOW_EVERY: Duration = Duration::from_millis(300);
-/// How far a follower looks back. A delivery has its id from when its head came and its row from when it was answered, so that
-/// a slow one comes after others that are newer by their ids.
-const LOOK_BACK: Duration = Duration::from_secs(60);
 /// Most rows of one question; larger limits ask again.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// Shows deliveries.
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     let clock = SystemClock::new();
-    let query = query(&args.filter, clock.wall())?;
-    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
-    let access = access::open(&settings)?;
-    if let Some(LogCommand::Show(show)) = args.command {
-        return show_event(&access, &show).await;
+    let named = args.id.map(|id| ShowArgs { id, body: false, json: args.json });
+    match args.command.or(named.map(LogCommand::Show)) {
+        Some(LogCommand::Stats(asked)) => return stats::run(global, asked).await,
+        Some(LogCommand::Show(show)) => return show_event(&access::reach(global)?, &show).await,
+        None => {}
     }
+    let query = query(&args.filter, clock.wall())?;
+    let access = access::reach(global)?;
     if args.follow && !access.is_live() {
         return Err(Failure::new(
             UNREACHABLE,
@@ -38,8 +30,11 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
         ));
     }
     let page = collect(&access, &query, args.filter.limit).await?;
+    if page.deliveries.is_empty() {
+        check_names(&access, query.source.as_deref(), query.handler.as_deref()).await?;
+    }
     if args.follow {
-        return follow(&access, &clock, query, page, args.json).await;
+        return follow::run(global, access, &clock, query, page, args.json).await;
     }
     if args.json {
         page.deliveries.iter().try_for_each(print::json)?;
@@ -97,18 +92,14 @@ fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
     if filter.limit == 0 {
         return Err(Failure::new(USAGE, "--limit is at least 1"));
     }
-    // As listings print it, and as `log show` takes it.
-    let named =
-        filter.event_id.as_deref().and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
-    let (source, event_id) = match named {
-        Some((source, id)) => (Some(source.to_owned()), Some(id.to_owned())),
-        None => (filter.source.clone(), filter.event_id.clone()),
-    };
+    let (source, event_id) = source_and_id(filter.source.as_deref(), filter.event_id.as_deref());
+    // Where its event stands is the same for each repeat: the first delivery stands for it.
+    let verdict = filter.verdict.clone().or_else(|| filter.state.as_ref().map(|_| Verdict::First.to_string()));
     Ok(DeliveryQuery {
         source,
         event_id,
         event_type: filter.event_type.clone(),
-        verdict: filter.verdict.clone(),
+        verdict,
         state: filter.state.clone(),
         handler: filter.handler.clone(),
         since: filter.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
@@ -116,65 +107,6 @@ fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
         after: None,
         limit: None,
     })
-}
-
-fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let known: Vec<&str> = known.collect();
-    let Some(word) = word.filter(|word| !known.contains(word)) else { return Ok(()) };
-    let help = nearest(word, known.iter().copied())
-        .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Err(Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug())))
-}
-
-/// `2h`, or an RFC 3339 time.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    // Nothing came before 1970, and a calendar does not go back as far as a duration can.
-    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago).max(Timestamp(0)));
-    ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
-        Failure::new(
-            USAGE,
-            format!("--since `{}` is no duration such as 2h and no time such as 2026-01-31T12:00:00Z", text.escape_debug()),
-        )
-    })
-}
-
-/// Until Ctrl-C, which is listened for all the time: one that came while nobody did would be lost.
-async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
-    tokio::select! {
-        biased;
-        _ = tokio::signal::ctrl_c() => Ok(OK),
-        ended = go_on(access, clock, query, page, json) => ended,
-    }
-}
-
-async fn go_on(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
-    let print = |delivery: &DeliveryReport| {
-        if json {
-            return print::json(delivery);
-        }
-        print::line(&one_line(delivery));
-        Ok(())
-    };
-    page.deliveries.iter().rev().try_for_each(print)?;
-    // What is older than the first page was not asked for. With nothing older, everything is news.
-    let oldest = page.next.and(page.deliveries.last()).map_or(Uuid::nil(), |delivery| delivery.delivery_id.0);
-    let mut seen: BTreeSet<Uuid> = page.deliveries.iter().map(|delivery| delivery.delivery_id.0).collect();
-    loop {
-        clock.sleep_until(clock.monotonic() + FOLLOW_EVERY).await;
-        let back = oldest.max(first_id_at(clock.wall().minus(LOOK_BACK)));
-        seen = seen.split_off(&back);
-        let mut after = Some(back);
-        while after.is_some() {
-            let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
-            page.deliveries.iter().filter(|delivery| seen.insert(delivery.delivery_id.0)).try_for_each(print)?;
-            after = page.next.map(|next| next.0);
-        }
-    }
-}
-
-/// Before every delivery id of this time or later: ids begin with their time.
-fn first_id_at(time: Timestamp) -> Uuid {
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(time.0 / 1000).unwrap_or(0), &[0; 10]).into_uuid()
 }
 
 fn show(page: &DeliveryPage) {
@@ -218,7 +150,7 @@ fn row(delivery: &DeliveryReport) -> Vec<Piece> {
     ]
 }
 
-fn one_line(delivery: &DeliveryReport) -> String {
+pub(super) fn one_line(delivery: &DeliveryReport) -> String {
     let row = row(delivery);
     let words = row.iter().enumerate().filter(|(index, (text, _))| !text.is_empty() && !matches!(index, 6 | 7));
     words.map(|(_, (text, style))| print::paint(text, *style)).collect::<Vec<_>>().join("  ")

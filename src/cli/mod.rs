@@ -4,7 +4,11 @@ mod access;
 mod announce;
 mod bug;
 mod check;
+mod deed;
+mod discard;
 mod exit;
+mod filter;
+mod follow;
 mod log;
 mod print;
 mod redrive;
@@ -12,6 +16,7 @@ mod replay;
 mod serve;
 mod setup;
 mod sign;
+mod stats;
 mod story;
 mod voice;
 
@@ -45,6 +50,9 @@ struct Global {
     /// Database file [default: from the config, else hookgate.db]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
+    /// Admin listener of a gateway elsewhere, with its token in HOOKGATE_ADMIN_TOKEN; no config or database is read then
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["config", "database"])]
+    gateway: Option<String>,
     /// How the log on stderr looks
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Pretty, value_name = "FORMAT")]
     log_format: LogFormat,
@@ -73,10 +81,19 @@ enum Command {
     Replay(ReplayArgs),
     /// The dedupe log: what came, what was first, what was a duplicate, what the handlers said
     Log(LogArgs),
-    /// Hand dead (with --force: done) events to their handlers again
+    /// Hand dead (with --force: done and discarded) events to their handlers again
     Redrive(RedriveArgs),
+    /// End what is left of dead events, and of those whose handler nobody has
+    Discard(discard::DiscardArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(CheckArgs),
+}
+
+impl Command {
+    /// Whether it reads or changes a live ledger, which may be another machine's.
+    const fn takes_gateway(&self) -> bool {
+        matches!(self, Self::Log(_) | Self::Redrive(_) | Self::Discard(_))
+    }
 }
 
 /// `serve`.
@@ -158,10 +175,16 @@ fn rate(text: &str) -> Result<f64, String> {
 struct LogArgs {
     #[command(subcommand)]
     command: Option<LogCommand>,
+    /// One event's whole story, as `log show` tells it
+    #[arg(
+        value_name = "ID",
+        conflicts_with_all = ["follow", "source", "event_id", "event_type", "verdict", "state", "handler", "since", "limit"]
+    )]
+    id: Option<String>,
     #[command(flatten)]
     filter: LogFilter,
     /// Go on with what comes
-    #[arg(long)]
+    #[arg(short, long)]
     follow: bool,
     /// One JSON object a line
     #[arg(long)]
@@ -172,6 +195,8 @@ struct LogArgs {
 enum LogCommand {
     /// One event's whole story
     Show(ShowArgs),
+    /// Counts by source and by handler
+    Stats(stats::StatsArgs),
 }
 
 /// `log show`.
@@ -203,7 +228,7 @@ struct LogFilter {
     /// first, duplicate, conflict, rejected or handshake
     #[arg(long, value_name = "VERDICT")]
     verdict: Option<String>,
-    /// Whose event is accepted, done or dead now
+    /// Whose event is accepted, done or dead now; one row an event unless --verdict asks for others
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// Whose event has a task of this handler
@@ -213,31 +238,21 @@ struct LogFilter {
     #[arg(long, value_name = "2h|TIME")]
     since: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
     limit: usize,
 }
 
 /// `redrive`.
 #[derive(Debug, Args)]
 struct RedriveArgs {
-    /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
-    /// Only this handler's task
-    #[arg(long, value_name = "NAME")]
-    handler: Option<String>,
+    #[command(flatten)]
+    selection: deed::Selection,
     /// Make a task for this handler, or move the chosen one to it
     #[arg(long, value_name = "NEW")]
     to_handler: Option<String>,
-    /// Done tasks too, not only dead ones
+    /// Done and discarded tasks too, not only dead ones
     #[arg(long)]
     force: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-    /// One JSON object for each event
-    #[arg(long)]
-    json: bool,
 }
 
 /// `check`.
@@ -262,11 +277,15 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     let _flushed = setup::subscribe(&global);
     let format = global.log_format;
     let done = runtime.block_on(async {
+        if global.gateway.is_some() && !command.takes_gateway() {
+            return Err(Failure::new(USAGE, "this command works on this machine alone: take --gateway out"));
+        }
         match command {
             Command::Serve(args) => serve::run(&global, args).await,
             Command::Replay(args) => replay::run(&global, args).await,
             Command::Log(args) => log::run(&global, args).await,
             Command::Redrive(args) => redrive::run(&global, args).await,
+            Command::Discard(args) => discard::run(&global, args).await,
             Command::Check(args) => check::run(&global, &args),
         }
     });

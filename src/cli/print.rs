@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Effects, Style};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use super::exit::Failure;
 use crate::gateway::{AttemptNotice, DeliveryNotice, StrayNotice};
@@ -103,6 +103,12 @@ pub(super) fn duration(duration: std::time::Duration) -> String {
     text.replace("days", "d").replace("day", "d").replace(' ', "")
 }
 
+/// How long ago something was, in its two largest units.
+pub(super) fn age(age: std::time::Duration) -> String {
+    let text = humantime::format_duration(std::time::Duration::from_secs(age.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// A count and its noun.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -121,10 +127,23 @@ pub(super) fn plain(text: impl Into<String>) -> Piece {
     (text.into(), Style::new())
 }
 
-/// A table without borders: headed columns, two blanks apart.
+/// Columns that may be cut where a terminal is too narrow: what they say is read, and never copied into a command.
+const ELASTIC: [&str; 2] = ["TYPE", "NOTE"];
+
+/// A table without borders: headed columns, two blanks apart; on a terminal as wide as that.
 pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
+    let is_seen = Stdout::look() == Stdout::Terminal;
+    table_within(if is_seen { Table::new().width() } else { None }, head, rows, right)
+}
+
+fn table_within(width: Option<u16>, head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let fits = width.filter(|_| head.iter().any(|name| ELASTIC.contains(name)));
+    let arrangement = if fits.is_some() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement).set_truncation_indicator("…");
+    if let Some(width) = fits {
+        table.set_width(width);
+    }
     // The one judge of colour for everything that is printed: the table's own would not hear NO_COLOR and CLICOLOR_FORCE.
     if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
         table.force_no_tty();
@@ -132,11 +151,16 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> St
         table.enforce_styling();
     }
     table.set_header(head.iter().map(|text| cell(&((*text).to_owned(), DIM))));
-    rows.iter().for_each(|row| {
-        table.add_row(row.iter().map(cell));
-    });
+    for row in &rows {
+        let mut cells = Row::from(row.iter().map(cell).collect::<Vec<_>>());
+        cells.max_height(1);
+        table.add_row(cells);
+    }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if fits.is_some() && head.get(index).is_some_and(|name| !ELASTIC.contains(name)) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if right.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -261,6 +285,27 @@ mod tests {
 
     use super::*;
     use crate::model::{DeliveryId, SourceName};
+
+    #[test]
+    fn a_narrow_terminal_cuts_what_is_read_and_never_what_is_copied() {
+        let head = ["EVENT", "TYPE", "NOTE"];
+        let rows = || {
+            vec![vec![
+                plain("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da"),
+                plain("customer.subscription.updated"),
+                plain("body differs"),
+            ]]
+        };
+        let narrow = table_within(Some(60), &head, rows(), &[]);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60) && narrow.lines().count() == 2, "{narrow}");
+        assert!(narrow.contains("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da") && narrow.contains('…'), "{narrow}");
+        for width in [None, Some(200)] {
+            let whole = table_within(width, &head, rows(), &[]);
+            assert!(whole.contains("customer.subscription.updated  body differs"), "{whole}");
+        }
+        let far_too_narrow = table_within(Some(10), &head, rows(), &[]);
+        assert!(far_too_narrow.contains("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da"), "{far_too_narrow}");
+    }
 
     #[test]
     fn arrows_are_for_a_terminal() {

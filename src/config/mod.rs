@@ -6,6 +6,7 @@
 mod demo;
 mod error;
 mod file;
+mod operator;
 mod resolve;
 mod resolve_handler;
 mod resolve_limits;
@@ -25,6 +26,7 @@ use crate::verify::Verifier;
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use error::{blanked, nearest};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
+pub use operator::operator;
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Routes;
 use super::discard::{DiscardRequest, meant};
 use super::redrive::{RedriveError, RedriveRequest, check_target, judge};
-use super::Routes;
 use crate::ledger::{Aim, BATCH_MAX, Batch, Cursor, Deed, EventDone, EventFilter, Judge, Ledger, Skip, Stays};
 
 /// What is to be done with each event.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::redrive::{RedriveError, check_choice};
 use super::Routes;
+use super::redrive::{RedriveError, check_choice};
 use crate::ledger::{Discard, Discarded, EventName, Ledger, LedgerError};
 use crate::model::{HandlerName, Who, Why};
 

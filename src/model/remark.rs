@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_remark_is_bounded_and_moves_no_cursor() {
-        assert_eq!(Why::parse("  test events of the r\u{e9}hearsal ").expect("a remark").as_str(), "test events of the r\u{e9}hearsal");
+        assert_eq!(
+            Why::parse("  test events of the r\u{e9}hearsal ").expect("a remark").as_str(),
+            "test events of the r\u{e9}hearsal"
+        );
         assert!(Why::parse(&"\u{e9}".repeat(512)).is_ok());
         assert_eq!(Why::parse(&"x".repeat(513)), Err(InvalidRemark::TooLong(512)));
         assert_eq!(Who::parse(&"x".repeat(129)), Err(InvalidRemark::TooLong(128)));

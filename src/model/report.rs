@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DeliveryId, EventId, EventState, Fingerprint, HandlerName, Reason, SourceName, TaskState, Timestamp, Verdict, Who, Why};
+use super::{
+    DeliveryId, EventId, EventState, Fingerprint, HandlerName, Reason, SourceName, TaskState, Timestamp, Verdict, Who, Why,
+};
 
 /// The version of every shape here, field `v`.
 pub const REPORT_VERSION: u8 = 1;

@@ -8,10 +8,8 @@ use uuid::Uuid;
 
 use super::query::{InvalidQuery, object, parsed};
 use crate::gateway::{BulkDeed, BulkDone, BulkRequest, DiscardRequest, RedriveRequest};
-use crate::ledger::{Cursor, EventDone, EventFilter, Stays};
-use crate::model::{
-    EventId, EventState, HandlerName, REPORT_VERSION, SourceName, Timestamp, TypeGlob, Who, Why,
-};
+use crate::ledger::{Cursor, EventDone, EventFilter, Skip, Stays};
+use crate::model::{EventId, EventReport, EventState, HandlerName, REPORT_VERSION, SourceName, Timestamp, TypeGlob, Who, Why};
 
 /// Events of one answer unless asked otherwise.
 const LIMIT: usize = 1000;
@@ -247,6 +245,23 @@ impl From<EventDone> for BulkEvent {
             state: facts.state,
             tasks: tasks.unwrap_or(0),
             skipped: tasks.err().map(|skip| skip.code().to_owned()),
+        }
+    }
+}
+
+impl BulkEvent {
+    /// Of an event that has no task that could be changed.
+    #[must_use]
+    pub fn untouched(event: &EventReport) -> Self {
+        Self {
+            v: REPORT_VERSION,
+            key: event.key,
+            source: event.source.clone(),
+            event_id: event.event_id.clone(),
+            event_type: event.event_type.clone(),
+            state: event.state,
+            tasks: 0,
+            skipped: Some(Skip::NothingToDo.code().to_owned()),
         }
     }
 }

@@ -9,10 +9,10 @@ use hookgate::clock::{Clock, ManualClock};
 use hookgate::gateway::{Notice, Outbox, RetryPolicy, Worker};
 use hookgate::handler::{Call, Handler};
 use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, Patience, Plan, Redrive, Redriven, Reply, Settled,
-    Settlement, StoreState,
+    Attempt, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Lease, Leased, Ledger, Patience, Plan,
+    Redrive, Redriven, Reply, Settled, Settlement, StoreState,
 };
-use hookgate::model::{DeliveryPage, EventReport, HandlerName, Outcome};
+use hookgate::model::{DeliveryPage, EventReport, HandlerName, Outcome, SourceName, StatsReport, Timestamp};
 use hookgate::verify::Admitted;
 use tokio::sync::mpsc;
 
@@ -49,6 +49,15 @@ impl Ledger for Slow {
     }
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
         self.store.redrive(event, redrive)
+    }
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded> {
+        self.store.discard(event, discard)
+    }
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone> {
+        self.store.batch(batch)
+    }
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport> {
+        self.store.stats(source, since)
     }
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
         self.store.find(event)

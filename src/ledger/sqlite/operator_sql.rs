@@ -47,8 +47,7 @@ pub(super) static FACTS: LazyLock<String> = LazyLock::new(|| {
          WHERE e.id = ?"
     )
 });
-pub(super) const NAMED: &str =
-    "e.id IN (SELECT i.id FROM source z CROSS JOIN event i ON i.source_id = z.id AND i.event_id = ?)";
+pub(super) const NAMED: &str = "e.id IN (SELECT i.id FROM source z CROSS JOIN event i ON i.source_id = z.id AND i.event_id = ?)";
 
 /// The condition that a redrive could change something: a task that it takes, or, of an event without one, a task to be made. One
 /// that its source ignores is left alone.
@@ -96,9 +95,8 @@ pub(super) const COUNT_EVENTS: &str = "SELECT e.source_id, count(*) FROM event e
 pub(super) const COUNT_EVENTS_SINCE: &str = "SELECT e.source_id, count(*) FROM event e \
      WHERE e.key >= ?2 AND e.received_at_us >= ?3 AND (?1 IS NULL OR e.source_id = ?1) GROUP BY e.source_id";
 /// Events with an open task, each once.
-pub(super) static COUNT_WAITING: LazyLock<String> = LazyLock::new(|| {
-    count_by_tasks("SELECT DISTINCT event FROM task INDEXED BY task_due WHERE state IN ('pending', 'running')")
-});
+pub(super) static COUNT_WAITING: LazyLock<String> =
+    LazyLock::new(|| count_by_tasks("SELECT DISTINCT event FROM task INDEXED BY task_due WHERE state IN ('pending', 'running')"));
 /// Events with a dead task and none that is open, each once.
 pub(super) static COUNT_DEAD: LazyLock<String> = LazyLock::new(|| {
     count_by_tasks(

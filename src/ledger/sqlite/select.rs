@@ -116,8 +116,7 @@ pub(super) fn facts(conn: &Connection, event: i64, conditions: &Conditions) -> r
     });
     let Some(mut facts) = found.optional()? else { return Ok(None) };
     let mut statement = conn.prepare_cached(super::sql::TASKS)?;
-    let tasks =
-        statement.query_map([event], |row| Ok((parsed(row, 1, HandlerName::parse)?, parsed(row, 2, str::parse)?)))?;
+    let tasks = statement.query_map([event], |row| Ok((parsed(row, 1, HandlerName::parse)?, parsed(row, 2, str::parse)?)))?;
     facts.tasks = tasks.collect::<Result<_, _>>()?;
     Ok(Some(facts))
 }

@@ -89,8 +89,7 @@ pub(super) static FORCE_REDRIVE: LazyLock<String> = LazyLock::new(|| redrive(&fr
 pub(super) static MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::Redrive)));
 pub(super) static FORCE_MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::ForceRedrive)));
 
-const ANEW: &str =
-    "state = 'pending', due_at_us = ?2, delay_us = 0, tries = 0, redrives = redrives + 1, reason = NULL, ended_at_us = NULL, \
+const ANEW: &str = "state = 'pending', due_at_us = ?2, delay_us = 0, tries = 0, redrives = redrives + 1, reason = NULL, ended_at_us = NULL, \
      discarded_by = NULL, discarded_why = NULL";
 
 fn redrive(from: &str) -> String {
@@ -151,8 +150,7 @@ pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
          FROM event e JOIN source s ON s.id = e.source_id WHERE e.id = ?1"
     )
 });
-pub(super) const TASKS: &str =
-    "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives, t.ended_at_us, t.discarded_by, t.discarded_why FROM task t \
+pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives, t.ended_at_us, t.discarded_by, t.discarded_why FROM task t \
      JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
 pub(super) const ATTEMPTS_OF_TASK: &str =
     "SELECT number, started_at_us, duration_us, outcome, status, error FROM attempt WHERE task = ?1 ORDER BY number";

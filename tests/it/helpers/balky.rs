@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hookgate::ledger::{
-    Attempt, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Lease, Leased, Ledger, LedgerError, Patience,
-    Plan, Redrive, Redriven, Reply, Settled, Settlement, StoreState,
+    Attempt, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Lease, Leased, Ledger, LedgerError,
+    Patience, Plan, Redrive, Redriven, Reply, Settled, Settlement, StoreState,
 };
 use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, StatsReport, Timestamp};
 use hookgate::verify::Admitted;

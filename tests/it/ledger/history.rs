@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use hookgate::ledger::{Claim, Lease, Redrive, Settled, Settlement};
+use hookgate::ledger::{Claim, Lease, LedgerError, Redrive, Settled, Settlement};
 use hookgate::model::{HandlerName, Reason};
 
 use super::model::Model;
 use crate::helpers::evidence::{BEGIN, delivery, handler};
-use crate::helpers::store::Stand;
+use crate::helpers::store::{Stand, discard, pair};
 
 const HANDLERS: [&str; 4] = ["a", "b", "c", "d"];
 /// Steps of all histories together, where nobody wants more.
@@ -63,7 +63,8 @@ impl History {
             0..300 => self.claim(at).await,
             300..600 => self.lease(at).await,
             600..850 => self.settle(at).await,
-            850..930 => self.redrive(at).await,
+            850..900 => self.redrive(at).await,
+            900..930 => self.discard(at).await,
             930..990 => self.advance(),
             990..995 => self.set_wall(),
             _ => self.restart().await,
@@ -137,6 +138,19 @@ impl History {
         let said = self.stand.redrive(&self.model.events[event].name, how).await;
         let expected = self.model.redrive(event, only, to, force, &matching);
         assert_eq!(said, Ok(expected), "{at}: only {only:?}, to {to:?}, force {force}, matching {matching:?}");
+        self.compare(event, at).await;
+    }
+
+    async fn discard(&mut self, at: &str) {
+        if self.model.events.is_empty() {
+            return;
+        }
+        let event = self.rng.usize(..self.model.events.len());
+        let (only, force, known) = (self.maybe_handler(), self.rng.bool(), self.some_handlers());
+        let how = discard(only, force, &known);
+        let said = self.stand.store.discard(pair(&self.model.events[event].name), how).await;
+        let expected = self.model.discard(event, only, force, &known).ok_or(LedgerError::TaskRunning);
+        assert_eq!(said.map(|done| done.tasks), expected, "{at}: only {only:?}, force {force}, known {known:?}");
         self.compare(event, at).await;
     }
 

@@ -1,12 +1,15 @@
 //! The store: one contract for every backend, random histories against a model, and what is SQLite's own.
 
+mod batch;
 mod contract;
+mod discard;
 mod groups;
 mod history;
 mod listing;
 mod model;
 mod redrive;
 mod start;
+mod stats;
 mod unreadable;
 
 /// Runs each promise against each backend.

@@ -53,6 +53,14 @@ impl Task {
         matches!(self.state, TaskState::Pending | TaskState::Running)
     }
 
+    /// A lease that has ended is nobody's any more.
+    fn lose(&mut self, now: i64) {
+        if self.may(Verb::Lose) && self.due <= now {
+            self.history.push((self.attempts, "lost"));
+            (self.state, self.due, self.delay) = (Verb::Lose.transition().to, now, 0);
+        }
+    }
+
     fn anew(&mut self, now: i64) {
         (self.state, self.due, self.delay, self.tries) = (TaskState::Pending, now, 0, 0);
         self.redrives += 1;
@@ -164,6 +172,7 @@ impl Model {
         let now = self.now;
         let Some(number) = find(&self.tasks, only) else { return 0 };
         let task = &mut self.tasks[number];
+        task.lose(now);
         let verb = if force { Verb::ForceRedrive } else { Verb::Redrive };
         if !task.may(verb) && task.state != TaskState::Pending {
             return 0;
@@ -179,6 +188,27 @@ impl Model {
         chosen.filter(|task| task.may(verb)).map(|task| task.anew(now)).count() as u64
     }
 
+    /// How many tasks are discarded by it, of an event that is there; none where one of the chosen runs.
+    pub(super) fn discard(&mut self, event: usize, only: Option<&str>, force: bool, known: &[&str]) -> Option<u64> {
+        let now = self.now;
+        let mut chosen: Vec<&mut Task> =
+            self.tasks.iter_mut().filter(|task| task.event == event && only.is_none_or(|only| only == task.handler)).collect();
+        if chosen.iter().any(|task| task.state == TaskState::Running && task.due > now) {
+            return None;
+        }
+        let mut discarded = 0;
+        for task in &mut chosen {
+            if task.state == TaskState::Dead || force || !known.contains(&task.handler.as_str()) {
+                task.lose(now);
+                if task.may(Verb::Discard) {
+                    task.state = Verb::Discard.transition().to;
+                    discarded += 1;
+                }
+            }
+        }
+        Some(discarded)
+    }
+
     /// The store is closed and opened when the wall clock shows `wall`.
     pub(super) fn restart(&mut self, wall: i64) {
         self.now = wall;
@@ -186,7 +216,7 @@ impl Model {
             match task.state {
                 TaskState::Running => task.due = wall + task.delay,
                 TaskState::Pending => task.due = task.due.min(wall + task.delay),
-                TaskState::Done | TaskState::Dead => {}
+                TaskState::Done | TaskState::Dead | TaskState::Discarded => {}
             }
         }
     }

@@ -1,0 +1,54 @@
+//! The words of filters, as they were typed: what they mean, and what was meant by those that mean nothing.
+
+use super::access::Access;
+use super::exit::{Failure, USAGE};
+use crate::config::nearest;
+use crate::model::{SourceName, Timestamp};
+use crate::web::StatsQuery;
+
+/// A word that must be one of the known ones.
+pub(super) fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let known: Vec<&str> = known.collect();
+    match word.filter(|word| !known.contains(word)) {
+        Some(word) => Err(unknown(flag, word, &known)),
+        None => Ok(()),
+    }
+}
+
+fn unknown(flag: &str, word: &str, known: &[&str]) -> Failure {
+    let all = if known.is_empty() { "there is none yet".to_owned() } else { format!("known: {}", known.join(", ")) };
+    let help = nearest(word, known.iter().copied()).map_or(all, |near| format!("did you mean `{near}`?"));
+    Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug()))
+}
+
+/// Where nothing was found: whether that is because nobody has such a name.
+pub(super) async fn check_names(access: &Access, source: Option<&str>, handler: Option<&str>) -> Result<(), Failure> {
+    if source.is_none() && handler.is_none() {
+        return Ok(());
+    }
+    let stats = access.stats(StatsQuery::default()).await?;
+    check_word("--source", source, stats.sources.iter().map(|stats| stats.source.as_str()))?;
+    check_word("--handler", handler, stats.handlers.iter().map(|stats| stats.handler.as_str()))
+}
+
+/// `2h`, or an RFC 3339 time.
+pub(super) fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    // Nothing came before 1970, and a calendar does not go back as far as a duration can.
+    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago).max(Timestamp(0)));
+    ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
+        Failure::new(
+            USAGE,
+            format!("--since `{}` is no duration such as 2h and no time such as 2026-01-31T12:00:00Z", text.escape_debug()),
+        )
+    })
+}
+
+/// Source and event id, where the latter was given as listings print it and as `log show` takes it.
+pub(super) fn source_and_id(source: Option<&str>, event_id: Option<&str>) -> (Option<String>, Option<String>) {
+    let named = event_id.and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
+    let (source, event_id) = match named {
+        Some((name, id)) => (Some(name), Some(id)),
+        None => (source, event_id),
+    };
+    (source.map(str::to_owned), event_id.map(str::to_owned))
+}
