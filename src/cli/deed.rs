@@ -163,7 +163,10 @@ async fn by_filter<D: Deed>(
     if all.matched == 0 {
         check_names(access, selection.source.as_deref(), selection.handler.as_deref()).await?;
     }
-    if !selection.json && !quiet {
+    // With a list before it the sum is an aside, without one it is the result.
+    if !selection.json && !selection.dry_run {
+        print::line(&summary(verb, &all));
+    } else if !selection.json && !quiet {
         print::aside(&summary(verb, &all));
     }
     if all.tasks > 0 && !selection.dry_run && !quiet {
