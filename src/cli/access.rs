@@ -9,13 +9,16 @@ use reqwest::Method;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
 use super::{Global, setup};
+use crate::app::{PauseError, StartError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
 use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
-use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, REPORT_VERSION, SourceName};
-use crate::web::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
+use crate::model::{
+    DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, HandlerName, HandlerReport, REPORT_VERSION, SourceName,
+};
+use crate::web::{DeliveryQuery, EventQuery, HandlersReport, PauseReport, RedriveBody, RedriveReport};
 
 pub(super) use operate::Verb;
 pub(super) use remote::Remote;
@@ -76,6 +79,15 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
 /// Why a database could not be opened, with its exit code.
 pub(super) fn open_failure(error: &OpenError) -> Failure {
     Failure::new(if error.is_unreachable() { UNREACHABLE } else { STORE }, error.to_string())
+}
+
+/// Why a gateway could not be started from settings that were right in themselves.
+pub(super) fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Handler(..) => Failure::new(USAGE, error.to_string()),
+        StartError::Client(_) => Failure::new(UNREACHABLE, error.to_string()),
+        StartError::Ledger(error) => ledger_failure(error),
+    }
 }
 
 fn ledger_failure(error: &LedgerError) -> Failure {
@@ -206,5 +218,40 @@ impl Access {
     /// Whether a gateway runs.
     pub(super) const fn is_live(&self) -> bool {
         matches!(self, Self::Gateway(_))
+    }
+}
+
+impl Access {
+    /// How handlers stand. Without a gateway none is called, but what waits for them is known.
+    pub(super) async fn handlers(&self) -> Result<Vec<HandlerReport>, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let found: HandlersReport = remote.get("handlers", &()).await?;
+                Ok(found.handlers)
+            }
+            Self::Database(ledger, routes) => {
+                let open = ledger.unhandled(Vec::new()).await.map_err(|error| ledger_failure(&error))?;
+                let paused = ledger.paused().await.map_err(|error| ledger_failure(&error))?;
+                Ok(HandlerReport::of_store(routes.handlers(), &open, &paused))
+            }
+        }
+    }
+
+    /// Pauses a handler or resumes it; says whether that changed anything.
+    pub(super) async fn pause(&self, handler: &HandlerName, paused: bool) -> Result<bool, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let verb = if paused { "pause" } else { "resume" };
+                let answer = remote.send(Method::POST, &format!("handlers/{handler}/{verb}"), |request| request).await?;
+                let report: PauseReport = remote.json(answer).await?;
+                Ok(report.changed)
+            }
+            Self::Database(ledger, routes) => {
+                if !routes.has(handler) {
+                    return Err(Failure::new(USAGE, PauseError::UnknownHandler(handler.clone(), routes.names()).to_string()));
+                }
+                ledger.pause(handler, paused).await.map_err(|error| ledger_failure(&error))
+            }
+        }
     }
 }

@@ -1,10 +1,67 @@
-//! The words of filters, as they were typed: what they mean, and what was meant by those that mean nothing.
+//! Which deliveries a command is about: the filters that it takes, and what they ask for.
+
+use clap::Args;
 
 use super::access::Access;
 use super::exit::{Failure, USAGE};
 use crate::config::nearest;
-use crate::model::{SourceName, Timestamp};
-use crate::web::StatsQuery;
+use crate::model::{EventState, SourceName, Timestamp, Verdict};
+use crate::web::{DeliveryQuery, StatsQuery};
+
+/// Which deliveries.
+#[derive(Debug, Args)]
+pub(super) struct LogFilter {
+    /// Of this source
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    /// Of this event
+    #[arg(long, value_name = "ID")]
+    pub(super) event_id: Option<String>,
+    /// Of a type that matches; `*` is any run of characters
+    #[arg(long = "type", value_name = "GLOB")]
+    pub(super) event_type: Option<String>,
+    /// first, duplicate, conflict, rejected or handshake
+    #[arg(long, value_name = "VERDICT")]
+    pub(super) verdict: Option<String>,
+    /// Whose event is accepted, done or dead now; one row an event unless --verdict asks for others
+    #[arg(long, value_name = "STATE")]
+    pub(super) state: Option<String>,
+    /// Whose event has a task of this handler
+    #[arg(long, value_name = "NAME")]
+    pub(super) handler: Option<String>,
+    /// Not older than this: a duration such as 2h, or an RFC 3339 time
+    #[arg(long, value_name = "2h|TIME")]
+    pub(super) since: Option<String>,
+    /// At most so many
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
+    pub(super) limit: usize,
+}
+
+impl LogFilter {
+    /// As the admin listener is asked.
+    pub(super) fn query(&self, now: Timestamp) -> Result<DeliveryQuery, Failure> {
+        check_word("--verdict", self.verdict.as_deref(), Verdict::ALL.iter().map(|word| word.as_str()))?;
+        check_word("--state", self.state.as_deref(), EventState::ALL.iter().map(|word| word.as_str()))?;
+        if self.limit == 0 {
+            return Err(Failure::new(USAGE, "--limit is at least 1"));
+        }
+        let (source, event_id) = source_and_id(self.source.as_deref(), self.event_id.as_deref());
+        // Where its event stands is the same for each repeat: the first delivery stands for it.
+        let verdict = self.verdict.clone().or_else(|| self.state.as_ref().map(|_| Verdict::First.to_string()));
+        Ok(DeliveryQuery {
+            source,
+            event_id,
+            event_type: self.event_type.clone(),
+            verdict,
+            state: self.state.clone(),
+            handler: self.handler.clone(),
+            since: self.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
+            before: None,
+            after: None,
+            limit: None,
+        })
+    }
+}
 
 /// A word that must be one of the known ones.
 pub(super) fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {

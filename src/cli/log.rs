@@ -1,16 +1,62 @@
 //! `hookgate log`: the dedupe log, newest first; with `--follow` it goes on with what comes.
 
+use clap::{Args, Subcommand};
+
 use super::access::{self, Access};
-use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
-use super::filter::{check_names, check_word, since, source_and_id};
+use super::exit::{Failure, NO, OK, UNREACHABLE};
+use super::filter::{LogFilter, check_names};
 use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
-use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, follow, stats, story};
+use super::{Global, follow, stats, story};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
+use crate::model::{DeliveryPage, DeliveryReport, EventState, Verdict};
 use crate::web::DeliveryQuery;
 
 /// Most rows of one question; larger limits ask again.
 pub(super) const PAGE: usize = 1000;
+
+/// `log`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct LogArgs {
+    #[command(subcommand)]
+    command: Option<LogCommand>,
+    #[command(flatten)]
+    filter: LogFilter,
+    /// One event's whole story, as `log show` tells it
+    #[arg(
+        value_name = "ID",
+        conflicts_with_all = ["follow", "source", "event_id", "event_type", "verdict", "state", "handler", "since", "limit"]
+    )]
+    id: Option<String>,
+    /// Go on with what comes
+    #[arg(short, long)]
+    follow: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// One event's whole story
+    Show(ShowArgs),
+    /// Counts by source and by handler
+    Stats(stats::StatsArgs),
+}
+
+/// `log show`.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Write the body's exact bytes, nothing else
+    #[arg(long, conflicts_with = "json")]
+    body: bool,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Shows deliveries.
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
@@ -21,7 +67,7 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
         Some(LogCommand::Show(show)) => return show_event(&access::reach(global)?, &show).await,
         None => {}
     }
-    let query = query(&args.filter, clock.wall())?;
+    let query = args.filter.query(clock.wall())?;
     let access = access::reach(global)?;
     if args.follow && !access.is_live() {
         return Err(Failure::new(
@@ -84,29 +130,6 @@ async fn collect(access: &Access, query: &DeliveryQuery, limit: usize) -> Result
         all.deliveries.extend(page.deliveries);
     }
     Ok(all)
-}
-
-fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
-    check_word("--verdict", filter.verdict.as_deref(), Verdict::ALL.iter().map(|word| word.as_str()))?;
-    check_word("--state", filter.state.as_deref(), EventState::ALL.iter().map(|word| word.as_str()))?;
-    if filter.limit == 0 {
-        return Err(Failure::new(USAGE, "--limit is at least 1"));
-    }
-    let (source, event_id) = source_and_id(filter.source.as_deref(), filter.event_id.as_deref());
-    // Where its event stands is the same for each repeat: the first delivery stands for it.
-    let verdict = filter.verdict.clone().or_else(|| filter.state.as_ref().map(|_| Verdict::First.to_string()));
-    Ok(DeliveryQuery {
-        source,
-        event_id,
-        event_type: filter.event_type.clone(),
-        verdict,
-        state: filter.state.clone(),
-        handler: filter.handler.clone(),
-        since: filter.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
-        before: None,
-        after: None,
-        limit: None,
-    })
 }
 
 fn show(page: &DeliveryPage) {

@@ -1,11 +1,26 @@
 //! `hookgate redrive`: dead events go to their handlers again.
 
+use clap::Args;
+
 use super::access::{Access, Verb};
-use super::deed::{self, Deed};
+use super::deed::{self, Deed, Selection};
 use super::exit::Failure;
-use super::{Global, RedriveArgs, print};
+use super::{Global, print};
 use crate::model::EventReport;
 use crate::web::{BulkBody, RedriveBody};
+
+/// `redrive`.
+#[derive(Debug, Args)]
+pub(super) struct RedriveArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Make a task for this handler, or move the chosen one to it
+    #[arg(long, value_name = "NEW")]
+    to_handler: Option<String>,
+    /// Done and discarded tasks too, not only dead ones
+    #[arg(long)]
+    force: bool,
+}
 
 /// Redrives the named events, or those of a filter.
 pub(super) async fn run(global: &Global, args: RedriveArgs) -> Result<u8, Failure> {

@@ -2,10 +2,12 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod breaker;
 mod bulk;
 mod content;
 mod decide;
 mod discard;
+mod lane;
 mod load;
 mod notice;
 mod outbox;
@@ -20,8 +22,8 @@ pub use bulk::{BulkDeed, BulkDone, BulkRequest, bulk};
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use discard::{DiscardRequest, discard};
 pub use load::{Held, Load};
-pub use notice::{AttemptNotice, DeliveryNotice, Notice, StrayNotice, Tell};
-pub use outbox::{Outbox, Worker};
+pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};
+pub use outbox::{Outbox, Standing, Worker};
 pub use problem::Problem;
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};

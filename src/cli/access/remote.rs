@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::super::exit::{Failure, NO, UNREACHABLE, USAGE};
 use super::super::print;
 use crate::config::Environment;
-use crate::model::Secret;
+use crate::model::{ReloadReport, Secret};
 
 /// Longest wait for an answer of the admin listener.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,6 +71,12 @@ impl Remote {
         self.json(response).await
     }
 
+    /// Has the gateway read its configuration again.
+    pub(in crate::cli) async fn reload(&self) -> Result<ReloadReport, Failure> {
+        let response = self.send(Method::POST, "reload", |request| request).await?;
+        self.json(response).await
+    }
+
     pub(super) async fn send(
         &self,
         method: Method,
@@ -85,7 +91,7 @@ impl Remote {
         if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
     }
 
-    async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
+    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, Failure> {
         let bytes = response.bytes().await.map_err(|error| self.lost(error))?;
         serde_json::from_slice(&bytes).map_err(|_other| self.stranger("its answer is not what an admin listener says"))
     }
@@ -128,7 +134,7 @@ impl Remote {
         let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         // The same exit codes as with the database in hand.
         match (status, code) {
-            (_, "ambiguous-id" | "unknown-handler" | "no-task") => Failure::new(USAGE, title),
+            (_, "ambiguous-id" | "unknown-handler" | "no-task" | "bad-config") => Failure::new(USAGE, title),
             (StatusCode::UNAUTHORIZED, _) if self.token.is_some() => Failure::new(
                 USAGE,
                 format!("the admin listener refused the token: set {TOKEN} to the one that `serve` was started with"),

@@ -14,6 +14,7 @@ mod lock;
 mod migrate;
 mod names;
 mod open;
+mod operate;
 mod operator_sql;
 mod read;
 mod redrive;
@@ -25,6 +26,7 @@ mod shared;
 mod sql;
 mod stats;
 mod task;
+mod turns;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +52,7 @@ use crate::verify::Admitted;
 use command::Fault;
 use names::Names;
 use shared::{LedgerTime, Shared};
+use turns::Turns;
 use writer::Writer;
 
 pub use lock::{Holder, read_holder};
@@ -102,6 +105,7 @@ impl SqliteLedger {
         let writer = Writer {
             conn: opened.conn,
             names: Names::default(),
+            turns: Turns::default(),
             shared: Arc::clone(&shared),
             lock: Arc::clone(&lock),
             beside,
@@ -262,6 +266,19 @@ impl Ledger for SqliteLedger {
         Box::pin(self.read(move |conn| stats::stats(conn, source.as_ref(), since, dropped)))
     }
 
+    fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool> {
+        let handler = handler.clone();
+        Box::pin(self.shared.ask(move |tx| operate::pause(tx, &handler, paused)))
+    }
+
+    fn paused(&self) -> Reply<'_, Vec<(HandlerName, Timestamp)>> {
+        Box::pin(self.read(read::paused))
+    }
+
+    fn name_providers(&self, sources: Vec<(SourceName, String)>) -> Reply<'_, ()> {
+        Box::pin(self.shared.ask(move |tx| operate::name_providers(tx, &sources)))
+    }
+
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
         Box::pin(self.read(move |conn| read::find(conn, &event)))
     }
@@ -285,6 +302,10 @@ impl Ledger for SqliteLedger {
 
     fn state(&self) -> StoreState {
         self.shared.state.borrow().clone()
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
     }
 
     fn failed(&self) -> BoxFuture<'static, String> {

@@ -31,7 +31,7 @@ pub(super) async fn discard_event(
         Ok(request) => request,
         Err(response) => return response,
     };
-    match discard(gateway.ledger(), gateway.routes(), by_key(&key), request).await {
+    match discard(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
         Ok(done) => answer::json(&DiscardReport { v: REPORT_VERSION, tasks: done.tasks }),
         Err(error) => answer::of_redrive_error(&error),
     }
@@ -53,7 +53,7 @@ pub(super) async fn discard_all(gateway: web::Data<Gateway>, body: actix_web::Re
 
 async fn all(gateway: &Gateway, request: BulkRequest) -> HttpResponse {
     let stays = request.stays;
-    match bulk(gateway.ledger(), gateway.routes(), request).await {
+    match bulk(gateway.ledger(), &gateway.routes(), request).await {
         Ok(done) => answer::json(&BulkReport::of(done, stays)),
         Err(error) => answer::of_redrive_error(&error),
     }

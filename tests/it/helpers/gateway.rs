@@ -123,7 +123,7 @@ impl Gateway {
         let tell = Arc::new(move |notice: &Notice| match notice {
             Notice::Delivery(delivery) => drop(tell_delivery.send(delivery.clone())),
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
-            Notice::Stray(_) => {}
+            Notice::Stray(_) | Notice::Handler(_) => {}
         });
         let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print }, between);
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
@@ -330,7 +330,7 @@ where
     let addresses = [0, 1].map(|at: usize| listeners[at].local_addr().expect("an address"));
     let [public, admin] = listeners;
     let public = web::public(&running, public, settings.limits, settings.drain).expect("the socket listens");
-    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain).expect("the socket listens");
+    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain, None).expect("the socket listens");
     let handles = vec![public.handle(), admin.handle()];
     tokio::spawn(async move { tokio::try_join!(public, admin) });
     (running, handles, addresses)
