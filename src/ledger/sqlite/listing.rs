@@ -4,10 +4,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::command::Fault;
+use super::operator_sql::has_dead_task;
 use super::row::delivery_report;
 use super::sql;
 use crate::ledger::DeliveryFilter;
-use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, Timestamp, TypeGlob, Verdict};
+use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventState, Timestamp, TypeGlob, Verdict};
 
 /// One of the two places that a delivery is known in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,11 @@ impl Conditions {
             all.add("d.verdict = ?", verdict.as_str().to_owned());
         }
         if let Some(state) = filter.state {
+            if state == EventState::Dead {
+                // Few are, and they have an index of their own: the others are passed by before more is asked of them.
+                let event = if place == Place::Log { "d.event" } else { "e.id" };
+                all.texts.push(has_dead_task(event));
+            }
             all.add(sql::STANDS.as_str(), state.as_str().to_owned());
         }
         if let Some(handler) = &filter.handler {

@@ -38,6 +38,11 @@ pub(super) const EVENTS: &str = "SELECT e.id FROM event e CROSS JOIN source s ON
 /// The same of those with a dead task alone, by their own index.
 pub(super) const DEAD_EVENTS: &str = "SELECT x.event FROM task x INDEXED BY task_dead CROSS JOIN event e ON e.id = x.event \
      CROSS JOIN source s ON s.id = e.source_id WHERE x.state = 'dead' AND x.event > ? AND x.event <= ?";
+/// The condition that this event has a dead task, by their own index.
+pub(super) fn has_dead_task(event: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM task x INDEXED BY task_dead WHERE x.state = 'dead' AND x.event = {event})")
+}
+
 pub(super) const IN_ORDER: &str = " ORDER BY e.id LIMIT ?";
 pub(super) const DEAD_IN_ORDER: &str = " GROUP BY x.event ORDER BY x.event LIMIT ?";
 /// One event as a deed finds it, up to the conditions.
@@ -88,11 +93,12 @@ fn task_of_filter(condition: &str) -> String {
     )
 }
 
-/// Of a count: the source's number, none for every one; the first key at the beginning, none for all time; and that time itself.
+/// Of a count: the source's number, none for every one; then, where it is of a time and later, the first key and that time itself.
+/// What is not needed is not in the statement: SQLite would leave an index that holds all.
 pub(super) const SOURCES: &str = "SELECT id, name, provider FROM source WHERE ?1 IS NULL OR id = ?1";
-pub(super) const COUNT_EVENTS: &str = "SELECT e.source_id, count(*) FROM event e WHERE (?1 IS NULL OR e.source_id = ?1) \
-     AND ?2 IS NULL AND ?3 IS NULL GROUP BY e.source_id";
-pub(super) const COUNT_EVENTS_SINCE: &str = "SELECT e.source_id, count(*) FROM event e \
+pub(super) const COUNT_EVENTS: &str =
+    "SELECT e.source_id, count(*) FROM event e WHERE (?1 IS NULL OR e.source_id = ?1) GROUP BY e.source_id";
+pub(super) const COUNT_EVENTS_SINCE: &str = "SELECT e.source_id, count(*) FROM event e INDEXED BY event_key \
      WHERE e.key >= ?2 AND e.received_at_us >= ?3 AND (?1 IS NULL OR e.source_id = ?1) GROUP BY e.source_id";
 /// Events with an open task, each once.
 pub(super) static COUNT_WAITING: LazyLock<String> =
@@ -114,16 +120,98 @@ fn count_by_tasks(events: &str) -> String {
 }
 
 pub(super) const COUNT_DELIVERIES: &str = "SELECT d.source_id, d.verdict, count(*) FROM delivery d \
-     WHERE (?1 IS NULL OR d.source_id = ?1) AND ?2 IS NULL AND ?3 IS NULL GROUP BY d.source_id, d.verdict";
+     WHERE (?1 IS NULL OR d.source_id = ?1) GROUP BY d.source_id, d.verdict";
 pub(super) const COUNT_DELIVERIES_SINCE: &str = "SELECT d.source_id, d.verdict, count(*) FROM delivery d \
      WHERE d.delivery_id >= ?2 AND d.received_at_us >= ?3 AND (?1 IS NULL OR d.source_id = ?1) \
      GROUP BY d.source_id, d.verdict";
 /// Of all tasks.
 pub(super) const COUNT_TASKS: &str = "SELECT h.name, c.state, c.tasks, c.attempts FROM (SELECT t.handler_id, t.state, \
-     count(*) AS tasks, sum(t.attempts) AS attempts FROM task t WHERE ?1 IS NULL AND ?2 IS NULL AND ?3 IS NULL \
-     GROUP BY t.handler_id, t.state) c JOIN handler h ON h.id = c.handler_id";
+     count(*) AS tasks, sum(t.attempts) AS attempts FROM task t GROUP BY t.handler_id, t.state) c JOIN handler h ON h.id = c.handler_id";
 /// Of the tasks of some events.
 pub(super) const COUNT_TASKS_OF: &str = "SELECT h.name, c.state, c.tasks, c.attempts FROM (SELECT t.handler_id, t.state, \
-     count(*) AS tasks, sum(t.attempts) AS attempts FROM event e CROSS JOIN task t ON t.event = e.id \
+     count(*) AS tasks, sum(t.attempts) AS attempts FROM event e INDEXED BY event_key CROSS JOIN task t ON t.event = e.id \
      WHERE e.key >= coalesce(?2, x'') AND (?3 IS NULL OR e.received_at_us >= ?3) AND (?1 IS NULL OR e.source_id = ?1) \
      GROUP BY t.handler_id, t.state) c JOIN handler h ON h.id = c.handler_id";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::ledger::sqlite::migrate::migrate;
+    use crate::ledger::sqlite::select::Conditions;
+    use crate::ledger::{Aim, EventFilter};
+    use crate::model::{EventId, EventState, HandlerName};
+
+    /// What SQLite would do, step by step.
+    fn steps(statement: &str) -> String {
+        let mut conn = Connection::open_in_memory().expect("memory");
+        migrate(&mut conn, 0).expect("the schema");
+        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("a statement");
+        let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
+        let rows = explained.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).expect("a plan");
+        rows.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+    }
+
+    fn aims() -> Vec<Aim> {
+        let name = HandlerName::parse("mail").expect("a name");
+        let known: Arc<[HandlerName]> = Arc::new([name.clone()]);
+        let mut aims = Vec::new();
+        for force in [false, true] {
+            aims.push(Aim::Redrive { to_handler: None, force });
+            aims.push(Aim::Redrive { to_handler: Some(name.clone()), force });
+            aims.push(Aim::Discard { force, known: Arc::clone(&known) });
+        }
+        aims
+    }
+
+    #[test]
+    fn a_deed_on_one_event_costs_the_same_among_a_million() {
+        let of_event = "SEARCH task USING INDEX sqlite_autoindex_task_1 (event=? AND handler_id=?)";
+        assert!(steps(TASKS_OF_EVENT).starts_with("SEARCH task USING INDEX sqlite_autoindex_task_1 (event=?)"));
+        assert_eq!(steps(&DISCARD), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
+        for statement in [&ADD_LOST_ATTEMPT, &LOSE] {
+            assert_eq!(steps(statement), of_event);
+        }
+        for aim in aims() {
+            let conditions = Conditions::of(&EventFilter::default(), &aim);
+            let plan = steps(&format!("{}{}", *FACTS, conditions.text()));
+            assert!(!plan.contains("SCAN e") && !plan.contains("SCAN task"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn events_are_found_in_order_without_a_sort() {
+        let name = || HandlerName::parse("mail").ok();
+        for aim in aims() {
+            for handler in [None, name()] {
+                let any = Conditions::of(&EventFilter { handler, ..EventFilter::default() }, &aim);
+                let plan = steps(&format!("{EVENTS}{}{IN_ORDER}", any.text()));
+                assert!(plan.starts_with("SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN task"), "{plan}");
+            }
+            let dead = EventFilter { state: Some(EventState::Dead), ..EventFilter::default() };
+            let plan = steps(&format!("{DEAD_EVENTS}{}{DEAD_IN_ORDER}", Conditions::of(&dead, &aim).text()));
+            assert!(plan.starts_with("SEARCH x USING COVERING INDEX task_dead (event>? AND event<?)"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            let named = EventFilter { event_id: EventId::parse("evt_1").ok(), ..EventFilter::default() };
+            let plan = steps(&format!("{EVENTS}{}{IN_ORDER}", Conditions::of(&named, &aim).text()));
+            assert!(plan.contains("event_identity (source_id=? AND event_id=?)"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_or_dead_is_counted_by_its_index() {
+        assert!(steps(&COUNT_WAITING).contains("SCAN task USING INDEX task_due"), "{}", steps(&COUNT_WAITING));
+        assert!(steps(&COUNT_DEAD).contains("SCAN d USING COVERING INDEX task_dead"), "{}", steps(&COUNT_DEAD));
+        assert!(steps(COUNT_EVENTS).contains("COVERING INDEX event_identity"), "{}", steps(COUNT_EVENTS));
+        assert!(steps(COUNT_EVENTS_SINCE).contains("event_key (key>?)"), "{}", steps(COUNT_EVENTS_SINCE));
+        assert!(steps(COUNT_DELIVERIES_SINCE).contains("PRIMARY KEY (delivery_id>?)"), "{}", steps(COUNT_DELIVERIES_SINCE));
+        assert!(steps(COUNT_TASKS_OF).contains("event_key (key>?)"), "{}", steps(COUNT_TASKS_OF));
+        for statement in [SOURCES, COUNT_DELIVERIES, COUNT_TASKS, NEWEST_EVENT, TRIAL] {
+            steps(statement);
+        }
+    }
+}

@@ -46,6 +46,12 @@ impl Conditions {
         all
     }
 
+    /// The conditions, each after an `AND`.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn add(&mut self, text: &str, values: impl IntoIterator<Item = Value>) {
         self.text.push_str(" AND ");
         self.text.push_str(text);

@@ -58,8 +58,12 @@ fn sources(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>
     })?
     .into_iter()
     .collect();
-    let events = if key.is_some() { sql::COUNT_EVENTS_SINCE } else { sql::COUNT_EVENTS };
-    for (source, events) in each(conn, events, params![only, key, us], |row| Ok((row.get(0)?, count(row, 1)?)))? {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, count(row, 1)?));
+    let events: Vec<(i64, u64)> = match key {
+        Some(key) => each(conn, sql::COUNT_EVENTS_SINCE, params![only, key, us], read)?,
+        None => each(conn, sql::COUNT_EVENTS, [only], read)?,
+    };
+    for (source, events) in events {
         all.entry(source).and_modify(|stats| stats.events.done = events);
     }
     for open in [true, false] {
@@ -79,11 +83,12 @@ fn sources(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>
             });
         }
     }
-    let deliveries = if key.is_some() { sql::COUNT_DELIVERIES_SINCE } else { sql::COUNT_DELIVERIES };
-    let rows = each(conn, deliveries, params![only, key, us], |row| {
-        Ok((row.get(0)?, parsed(row, 1, str::parse::<Verdict>)?, count(row, 2)?))
-    })?;
-    for (source, verdict, deliveries) in rows {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, parsed(row, 1, str::parse)?, count(row, 2)?));
+    let deliveries: Vec<(i64, Verdict, u64)> = match key {
+        Some(key) => each(conn, sql::COUNT_DELIVERIES_SINCE, params![only, key, us], read)?,
+        None => each(conn, sql::COUNT_DELIVERIES, [only], read)?,
+    };
+    for (source, verdict, deliveries) in deliveries {
         all.entry(source).and_modify(|stats| *stats.deliveries.of_mut(verdict) = deliveries);
     }
     let mut all: Vec<SourceStats> = all.into_values().collect();
@@ -92,11 +97,15 @@ fn sources(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>
 }
 
 fn handlers(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>) -> Result<Vec<HandlerStats>, Fault> {
-    let statement = if only.is_some() || key.is_some() { sql::COUNT_TASKS_OF } else { sql::COUNT_TASKS };
     let mut all: BTreeMap<HandlerName, HandlerStats> = BTreeMap::new();
-    let rows = each(conn, statement, params![only, key, us], |row| {
+    let read = |row: &Row<'_>| {
         Ok((parsed(row, 0, HandlerName::parse)?, parsed(row, 1, str::parse::<TaskState>)?, count(row, 2)?, count(row, 3)?))
-    })?;
+    };
+    let rows = if only.is_some() || key.is_some() {
+        each(conn, sql::COUNT_TASKS_OF, params![only, key, us], read)?
+    } else {
+        each(conn, sql::COUNT_TASKS, [], read)?
+    };
     for (handler, state, tasks, attempts) in rows {
         let stats = all.entry(handler.clone()).or_insert_with(|| HandlerStats::new(handler));
         stats.attempts += attempts;

@@ -15,11 +15,14 @@ fn read<T, U>(
     body: actix_web::Result<web::Bytes>,
     read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
     meant: impl FnOnce(T) -> Result<U, InvalidQuery>,
-) -> Result<U, HttpResponse> {
-    let wrong = |reason: String| answer::plain_problem(400, "bad-request", &reason);
-    let body = body.map_err(|error| wrong(error.to_string()))?;
-    let written = read(&body).map_err(|error| wrong(error.to_string()))?;
-    meant(written).map_err(|error| wrong(error.to_string()))
+) -> Result<U, String> {
+    let body = body.map_err(|error| error.to_string())?;
+    let written = read(&body).map_err(|error| error.to_string())?;
+    meant(written).map_err(|error| error.to_string())
+}
+
+fn bad_request(reason: &str) -> HttpResponse {
+    answer::plain_problem(400, "bad-request", reason)
 }
 
 pub(super) async fn discard_event(
@@ -29,7 +32,7 @@ pub(super) async fn discard_event(
 ) -> HttpResponse {
     let request = match read(body, DiscardBody::read, DiscardBody::request) {
         Ok(request) => request,
-        Err(response) => return response,
+        Err(reason) => return bad_request(&reason),
     };
     match discard(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
         Ok(done) => answer::json(&DiscardReport { v: REPORT_VERSION, tasks: done.tasks }),
@@ -40,14 +43,14 @@ pub(super) async fn discard_event(
 pub(super) async fn redrive_all(gateway: web::Data<Gateway>, body: actix_web::Result<web::Bytes>) -> HttpResponse {
     match read(body, BulkBody::read, BulkBody::redrive) {
         Ok(request) => all(&gateway, request).await,
-        Err(response) => response,
+        Err(reason) => bad_request(&reason),
     }
 }
 
 pub(super) async fn discard_all(gateway: web::Data<Gateway>, body: actix_web::Result<web::Bytes>) -> HttpResponse {
     match read(body, BulkBody::read, BulkBody::discard) {
         Ok(request) => all(&gateway, request).await,
-        Err(response) => response,
+        Err(reason) => bad_request(&reason),
     }
 }
 
