@@ -11,7 +11,7 @@ pub struct StatsReport {
     pub v: u8,
     /// One for each source, by name.
     pub sources: Vec<SourceStats>,
-    /// One for each handler, by name.
+    /// One for each handler that is there or ever had a task, by name.
     pub handlers: Vec<HandlerStats>,
     /// Rows that the log had to drop since the gateway started.
     pub dropped: u64,

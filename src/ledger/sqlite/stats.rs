@@ -97,7 +97,8 @@ fn sources(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>
 }
 
 fn handlers(conn: &Connection, only: Option<i64>, key: &SinceKey, us: Option<i64>) -> Result<Vec<HandlerStats>, Fault> {
-    let mut all: BTreeMap<HandlerName, HandlerStats> = BTreeMap::new();
+    let named = |row: &Row<'_>| parsed(row, 1, HandlerName::parse).map(|name| (name.clone(), HandlerStats::new(name)));
+    let mut all: BTreeMap<HandlerName, HandlerStats> = each(conn, common::HANDLERS, [], named)?.into_iter().collect();
     let read = |row: &Row<'_>| {
         Ok((parsed(row, 0, HandlerName::parse)?, parsed(row, 1, str::parse::<TaskState>)?, count(row, 2)?, count(row, 3)?))
     };
