@@ -2,6 +2,7 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod address;
 mod breaker;
 mod bulk;
 mod content;
@@ -18,6 +19,7 @@ mod route;
 mod scribe;
 mod source;
 
+pub use address::{AllowedSenders, Sender};
 pub use bulk::{BulkDeed, BulkDone, BulkRequest, bulk};
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use discard::{DiscardRequest, discard};

@@ -6,6 +6,7 @@ mod call;
 mod http;
 mod printer;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub use http::{HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Resign}
 pub use printer::{Print, Printer};
 
 /// One event, offered to one handler, for the n-th time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call {
     /// The handler.
     pub handler: HandlerName,
@@ -48,6 +49,16 @@ pub struct Call {
     pub timeout: Duration,
     /// The wall clock now, for signatures.
     pub now: Timestamp,
+}
+
+impl fmt::Debug for Call {
+    /// Of the body its length alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handler, source, event_id, attempt, .. } = self;
+        let mut told = f.debug_struct("Call");
+        told.field("handler", handler).field("source", source).field("event_id", event_id).field("attempt", attempt);
+        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 /// One that gets events.

@@ -9,8 +9,10 @@
 
 mod helpers;
 
+mod addresses;
 mod admin;
 mod breaker;
+mod canaries;
 mod cli;
 mod config;
 mod crash;
@@ -29,4 +31,5 @@ mod redrive;
 mod refusals;
 mod reload;
 mod replay;
+mod secrets;
 mod verify;
