@@ -27,11 +27,18 @@ CREATE TABLE task (
     leased_at_us INTEGER,
     -- Why it was given up.
     reason TEXT,
-    -- Wall clock when it was done or given up, microseconds since the Unix epoch: retention counts from here.
+    -- Wall clock when it was done, given up or discarded, microseconds since the Unix epoch: retention counts from here.
     ended_at_us INTEGER,
+    -- Who discarded it, as the caller said.
+    discarded_by TEXT,
+    -- Why it was discarded.
+    discarded_why TEXT,
     CONSTRAINT task_once_a_handler UNIQUE (event, handler_id),
-    CONSTRAINT task_state CHECK (state IN ('pending', 'running', 'done', 'dead')),
-    CONSTRAINT task_due_while_open CHECK ((state IN ('pending', 'running')) = (due_at_us IS NOT NULL))
+    CONSTRAINT task_state CHECK (state IN ('pending', 'running', 'done', 'dead', 'discarded')),
+    CONSTRAINT task_due_while_open CHECK ((state IN ('pending', 'running')) = (due_at_us IS NOT NULL)),
+    CONSTRAINT task_discarded_with_a_word CHECK (
+        (state = 'discarded') = (discarded_by IS NOT NULL) AND (state = 'discarded') = (discarded_why IS NOT NULL)
+    )
 ) STRICT;
 
 -- Open tasks of a handler, source by source, longest due first.
@@ -39,6 +46,9 @@ CREATE INDEX task_due ON task (handler_id, source_id, due_at_us) WHERE state IN 
 
 -- Work in hand, so that a start finds it among any number of waiting tasks.
 CREATE INDEX task_running ON task (id) WHERE state = 'running';
+
+-- What was given up, so that operators find it among any number of events.
+CREATE INDEX task_dead ON task (event) WHERE state = 'dead';
 
 CREATE TABLE attempt (
     -- The task.

@@ -1,26 +1,28 @@
 //! The way to a ledger: through the gateway that runs on it, or, with none running, by opening the database.
 
+mod operate;
+mod remote;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, Method, StatusCode};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
+use super::{Global, setup};
 use crate::app::{PauseError, StartError};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Settings;
-use crate::gateway::{RedriveRequest, Route, Routes, purge_all, redrive};
+use crate::config::{Keys, Settings};
+use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, purge_all, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
 use crate::model::{
-    DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, HandlerName, HandlerReport, REPORT_VERSION, ReloadReport,
-    SourceName,
+    DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, HandlerName, HandlerReport, REPORT_VERSION, SourceName,
 };
 use crate::web::{DeliveryQuery, EventQuery, HandlersReport, PauseReport, PurgeReport, RedriveBody, RedriveReport};
 
-/// Longest wait for an answer of the admin listener.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) use operate::Verb;
+pub(super) use remote::Remote;
 
 /// Longest wait for the end of a purge.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -33,11 +35,24 @@ pub(super) enum Access {
     Database(Arc<SqliteLedger>, Routes),
 }
 
-/// An admin listener.
-pub(super) struct Remote {
-    client: Client,
-    base: String,
-    token: Option<crate::model::Secret>,
+/// The gateway that `--gateway` names, or the ledger of the configuration.
+pub(super) fn reach(global: &Global) -> Result<Access, Failure> {
+    match &global.gateway {
+        Some(url) => Ok(Access::Gateway(Remote::named(url, global.quiet)?)),
+        None => open(&setup::settings(&setup::flags(global), Keys::Leave)?),
+    }
+}
+
+/// The gateway that runs by now on the configuration's database, where one does. Never the database itself: its lock would keep a
+/// gateway from starting. One that `--gateway` names stays where it is.
+pub(super) fn running_again(global: &Global) -> Result<Option<Access>, Failure> {
+    if global.gateway.is_some() {
+        return Ok(None);
+    }
+    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
+    let address = sqlite::read_holder(&settings.database).and_then(|holder| holder.admin);
+    let listens = |address: &String| std::net::TcpStream::connect(address).is_ok();
+    address.filter(listens).map(|address| Ok(Access::Gateway(Remote::beside(&address, settings.admin_token)?))).transpose()
 }
 
 /// Finds the running gateway by the lock file beside the database, or opens the database.
@@ -51,7 +66,7 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
                 ));
             }
             Some(address) if std::net::TcpStream::connect(&address).is_ok() => {
-                return Ok(Access::Gateway(remote(&address, settings)?));
+                return Ok(Access::Gateway(Remote::beside(&address, settings.admin_token.clone())?));
             }
             // After a crash the file names a process that is gone; only the lock decides.
             Some(_) => {}
@@ -63,12 +78,6 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
         Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone())
     };
     Ok(Access::Database(Arc::new(ledger), Routes::new(settings.handlers.iter().map(route).collect())))
-}
-
-fn remote(address: &str, settings: &Settings) -> Result<Remote, Failure> {
-    let client = Client::builder().no_proxy().timeout(TIMEOUT).build();
-    let client = client.map_err(|error| Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {error}")))?;
-    Ok(Remote { client, base: format!("http://{address}/api/v1"), token: settings.admin_token.clone() })
 }
 
 /// Why a database could not be opened, with its exit code.
@@ -87,12 +96,21 @@ pub(super) fn start_failure(error: &StartError) -> Failure {
 
 fn ledger_failure(error: &LedgerError) -> Failure {
     let code = match error {
-        LedgerError::NotFound | LedgerError::BodyPurged => NO,
+        LedgerError::NotFound | LedgerError::BodyPurged | LedgerError::TaskRunning => NO,
         LedgerError::Ambiguous => USAGE,
         LedgerError::Full | LedgerError::Failed(_) => STORE,
         LedgerError::Overloaded | LedgerError::Busy | LedgerError::RolledBack(_) => UNREACHABLE,
     };
     Failure::new(code, error.to_string())
+}
+
+/// The same exit codes as through a gateway.
+fn redrive_failure(error: &RedriveError) -> Failure {
+    match error {
+        RedriveError::Ledger(error) => ledger_failure(error),
+        RedriveError::Vanished(..) | RedriveError::Unwanted(..) => Failure::new(NO, error.to_string()),
+        RedriveError::UnknownHandler(..) | RedriveError::NoTask(..) => Failure::new(USAGE, error.to_string()),
+    }
 }
 
 /// What an operator may mean: `SOURCE/EVENT_ID`, a delivery id, or a bare event id. A uuid can be either of the last two, as GitHub's
@@ -195,10 +213,7 @@ impl Access {
                 let request =
                     RedriveRequest { handler: body.handler.clone(), to_handler: body.to_handler.clone(), force: body.force };
                 let name = EventName::Delivery(DeliveryId(event.key));
-                let done = redrive(&ledger, routes, name, request).await.map_err(|error| match error {
-                    crate::gateway::RedriveError::Ledger(error) => ledger_failure(&error),
-                    other => Failure::new(USAGE, other.to_string()),
-                })?;
+                let done = redrive(&ledger, routes, name, request).await.map_err(|error| redrive_failure(&error))?;
                 Ok(RedriveReport { v: REPORT_VERSION, tasks: done.tasks })
             }
         }
@@ -246,89 +261,16 @@ impl Access {
         match self {
             Self::Gateway(remote) => {
                 let verb = if paused { "pause" } else { "resume" };
-                let response = remote.send(Method::POST, &format!("handlers/{handler}/{verb}"), |request| request).await?;
-                let report: PauseReport = response.json().await.map_err(|error| remote.lost(error))?;
+                let answer = remote.send(Method::POST, &format!("handlers/{handler}/{verb}"), |request| request).await?;
+                let report: PauseReport = remote.json(answer).await?;
                 Ok(report.changed)
             }
             Self::Database(ledger, routes) => {
-                if routes.handlers().all(|known| known != handler) {
-                    let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
-                    return Err(Failure::new(USAGE, PauseError::UnknownHandler(handler.clone(), known).to_string()));
+                if !routes.has(handler) {
+                    return Err(Failure::new(USAGE, PauseError::UnknownHandler(handler.clone(), routes.names()).to_string()));
                 }
                 ledger.pause(handler, paused).await.map_err(|error| ledger_failure(&error))
             }
         }
-    }
-}
-
-impl Remote {
-    /// Has the gateway read its configuration again.
-    pub(super) async fn reload(&self) -> Result<ReloadReport, Failure> {
-        let response = self.send(Method::POST, "reload", |request| request).await?;
-        response.json().await.map_err(|error| self.lost(error))
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, Failure> {
-        let pairs = serde_json::to_value(query).unwrap_or_default();
-        let response = self
-            .send(Method::GET, path, |mut request| {
-                for (name, value) in pairs.as_object().into_iter().flatten() {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    request = request.query(&[(name, text)]);
-                }
-                request
-            })
-            .await?;
-        response.json().await.map_err(|error| self.lost(error))
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Failure> {
-        let mut request = with(self.client.request(method, format!("{}/{path}", self.base)));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(String::from_utf8_lossy(token.reveal()));
-        }
-        let response = request.send().await.map_err(|error| self.lost(error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(refused(response, self.token.is_some()).await)
-    }
-
-    fn lost(&self, error: reqwest::Error) -> Failure {
-        Failure::new(
-            UNREACHABLE,
-            format!("the gateway's admin listener at {} does not answer: {}", self.base, error.without_url()),
-        )
-    }
-}
-
-async fn refused(response: reqwest::Response, with_token: bool) -> Failure {
-    #[derive(serde::Deserialize)]
-    struct Problem {
-        r#type: String,
-        title: String,
-    }
-    let status = response.status();
-    let problem =
-        response.json::<Problem>().await.unwrap_or_else(|_none| Problem { r#type: String::new(), title: status.to_string() });
-    let Problem { r#type: code, title } = problem;
-    // The same exit codes as with the database in hand.
-    if [":ambiguous-id", ":unknown-handler", ":no-task", ":bad-config"].iter().any(|wrong| code.ends_with(wrong)) {
-        return Failure::new(USAGE, title);
-    }
-    match status {
-        StatusCode::UNAUTHORIZED if with_token => Failure::new(
-            USAGE,
-            "the admin listener refused the token: set HOOKGATE_ADMIN_TOKEN to the one that `serve` was started with",
-        ),
-        StatusCode::UNAUTHORIZED => Failure::new(USAGE, "the admin listener wants its token: set HOOKGATE_ADMIN_TOKEN"),
-        StatusCode::NOT_FOUND | StatusCode::CONFLICT => Failure::new(NO, title),
-        StatusCode::BAD_REQUEST => Failure::new(USAGE, title),
-        _ => Failure::new(UNREACHABLE, title),
     }
 }

@@ -200,8 +200,8 @@ pub(super) async fn unhandled(gateway: &Gateway) -> Vec<String> {
     let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
     let say = |(handler, tasks)| {
         format!(
-            "{} of handler `{handler}` wait, and no handler has that name now: bring it back, or move each with \
-             hookgate redrive ID --handler {handler} --to-handler NEW",
+            "{} of handler `{handler}` wait, and no handler has that name now: bring it back, move them with \
+             hookgate redrive --handler {handler} --to-handler NEW, or end them with hookgate discard --handler {handler}",
             print::counted(tasks, "task")
         )
     };

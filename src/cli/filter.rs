@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::access::Access;
 use super::exit::{Failure, USAGE};
 use crate::config::nearest;
 use crate::model::{EventState, SourceName, Timestamp, Verdict};
-use crate::web::DeliveryQuery;
+use crate::web::{DeliveryQuery, StatsQuery};
 
 /// Which deliveries.
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub(super) struct LogFilter {
     /// first, duplicate, conflict, rejected or handshake
     #[arg(long, value_name = "VERDICT")]
     pub(super) verdict: Option<String>,
-    /// Whose event is accepted, done or dead now
+    /// Whose event is accepted, done or dead now; one row an event unless --verdict asks for others
     #[arg(long, value_name = "STATE")]
     pub(super) state: Option<String>,
     /// Whose event has a task of this handler
@@ -32,7 +33,7 @@ pub(super) struct LogFilter {
     #[arg(long, value_name = "2h|TIME")]
     pub(super) since: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
     pub(super) limit: usize,
 }
 
@@ -44,18 +45,14 @@ impl LogFilter {
         if self.limit == 0 {
             return Err(Failure::new(USAGE, "--limit is at least 1"));
         }
-        // As listings print it, and as `log show` takes it.
-        let named =
-            self.event_id.as_deref().and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
-        let (source, event_id) = match named {
-            Some((source, id)) => (Some(source.to_owned()), Some(id.to_owned())),
-            None => (self.source.clone(), self.event_id.clone()),
-        };
+        let (source, event_id) = source_and_id(self.source.as_deref(), self.event_id.as_deref());
+        // Where its event stands is the same for each repeat: the first delivery stands for it.
+        let verdict = self.verdict.clone().or_else(|| self.state.as_ref().map(|_| Verdict::First.to_string()));
         Ok(DeliveryQuery {
             source,
             event_id,
             event_type: self.event_type.clone(),
-            verdict: self.verdict.clone(),
+            verdict,
             state: self.state.clone(),
             handler: self.handler.clone(),
             since: self.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
@@ -66,16 +63,35 @@ impl LogFilter {
     }
 }
 
-fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+/// A word that must be one of the known ones.
+pub(super) fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
     let known: Vec<&str> = known.collect();
-    let Some(word) = word.filter(|word| !known.contains(word)) else { return Ok(()) };
-    let help = nearest(word, known.iter().copied())
-        .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Err(Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug())))
+    match word.filter(|word| !known.contains(word)) {
+        Some(word) => Err(unknown(flag, word, &known)),
+        None => Ok(()),
+    }
+}
+
+fn unknown(flag: &str, word: &str, known: &[&str]) -> Failure {
+    let all = if known.is_empty() { "there is none yet".to_owned() } else { format!("known: {}", known.join(", ")) };
+    let help = nearest(word, known.iter().copied()).map_or(all, |near| format!("did you mean `{near}`?"));
+    Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug()))
+}
+
+/// Where nothing was found: whether that is because nobody has such a name.
+pub(super) async fn check_names(access: &Access, source: Option<&str>, handler: Option<&str>) -> Result<(), Failure> {
+    if source.is_none() && handler.is_none() {
+        return Ok(());
+    }
+    // Only the names are wanted: of nothing there is nothing to count.
+    let never = Some("9999-12-31T00:00:00Z".to_owned());
+    let stats = access.stats(StatsQuery { source: None, since: never }).await?;
+    check_word("--source", source, stats.sources.iter().map(|stats| stats.source.as_str()))?;
+    check_word("--handler", handler, stats.handlers.iter().map(|stats| stats.handler.as_str()))
 }
 
 /// `2h`, or an RFC 3339 time.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+pub(super) fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     // Nothing came before 1970, and a calendar does not go back as far as a duration can.
     let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago).max(Timestamp(0)));
     ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
@@ -84,4 +100,14 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
             format!("--since `{}` is no duration such as 2h and no time such as 2026-01-31T12:00:00Z", text.escape_debug()),
         )
     })
+}
+
+/// Source and event id, where the latter was given as listings print it and as `log show` takes it.
+pub(super) fn source_and_id(source: Option<&str>, event_id: Option<&str>) -> (Option<String>, Option<String>) {
+    let named = event_id.and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
+    let (source, event_id) = match named {
+        Some((name, id)) => (Some(name), Some(id)),
+        None => (source, event_id),
+    };
+    (source.map(str::to_owned), event_id.map(str::to_owned))
 }

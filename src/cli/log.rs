@@ -1,28 +1,18 @@
 //! `hookgate log`: the dedupe log, newest first; with `--follow` it goes on with what comes.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::exit::{Failure, NO, OK, UNREACHABLE};
-use super::filter::LogFilter;
+use super::filter::{LogFilter, check_names};
 use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
-use super::{Global, setup, story};
+use super::{Global, follow, stats, story};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Keys;
 use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
 use crate::web::DeliveryQuery;
 
-/// How often a follower asks.
-const FOLLOW_EVERY: Duration = Duration::from_millis(300);
-/// How far a follower looks back. A delivery has its id from when its head came and its row from when it was answered, so that
-/// a slow one comes after others that are newer by their ids.
-const LOOK_BACK: Duration = Duration::from_secs(60);
 /// Most rows of one question; larger limits ask again.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// `log`.
 #[derive(Debug, Args)]
@@ -32,8 +22,14 @@ pub(super) struct LogArgs {
     command: Option<LogCommand>,
     #[command(flatten)]
     filter: LogFilter,
+    /// One event's whole story, as `log show` tells it
+    #[arg(
+        value_name = "ID",
+        conflicts_with_all = ["follow", "source", "event_id", "event_type", "verdict", "state", "handler", "since", "limit"]
+    )]
+    id: Option<String>,
     /// Go on with what comes
-    #[arg(long)]
+    #[arg(short, long)]
     follow: bool,
     /// One JSON object a line
     #[arg(long)]
@@ -44,6 +40,8 @@ pub(super) struct LogArgs {
 enum LogCommand {
     /// One event's whole story
     Show(ShowArgs),
+    /// Counts by source and by handler
+    Stats(stats::StatsArgs),
 }
 
 /// `log show`.
@@ -63,12 +61,14 @@ struct ShowArgs {
 /// Shows deliveries.
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     let clock = SystemClock::new();
-    let query = args.filter.query(clock.wall())?;
-    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
-    let access = access::open(&settings)?;
-    if let Some(LogCommand::Show(show)) = args.command {
-        return show_event(&access, &show).await;
+    let named = args.id.map(|id| ShowArgs { id, body: false, json: args.json });
+    match args.command.or(named.map(LogCommand::Show)) {
+        Some(LogCommand::Stats(asked)) => return stats::run(global, asked).await,
+        Some(LogCommand::Show(show)) => return show_event(&access::reach(global)?, &show).await,
+        None => {}
     }
+    let query = args.filter.query(clock.wall())?;
+    let access = access::reach(global)?;
     if args.follow && !access.is_live() {
         return Err(Failure::new(
             UNREACHABLE,
@@ -76,8 +76,11 @@ pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
         ));
     }
     let page = collect(&access, &query, args.filter.limit).await?;
+    if page.deliveries.is_empty() {
+        check_names(&access, query.source.as_deref(), query.handler.as_deref()).await?;
+    }
     if args.follow {
-        return follow(&access, &clock, query, page, args.json).await;
+        return follow::run(global, access, &clock, query, page, args.json).await;
     }
     if args.json {
         page.deliveries.iter().try_for_each(print::json)?;
@@ -129,45 +132,6 @@ async fn collect(access: &Access, query: &DeliveryQuery, limit: usize) -> Result
     Ok(all)
 }
 
-/// Until Ctrl-C, which is listened for all the time: one that came while nobody did would be lost.
-async fn follow(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
-    tokio::select! {
-        biased;
-        _ = tokio::signal::ctrl_c() => Ok(OK),
-        ended = go_on(access, clock, query, page, json) => ended,
-    }
-}
-
-async fn go_on(access: &Access, clock: &dyn Clock, query: DeliveryQuery, page: DeliveryPage, json: bool) -> Result<u8, Failure> {
-    let print = |delivery: &DeliveryReport| {
-        if json {
-            return print::json(delivery);
-        }
-        print::line(&one_line(delivery));
-        Ok(())
-    };
-    page.deliveries.iter().rev().try_for_each(print)?;
-    // What is older than the first page was not asked for. With nothing older, everything is news.
-    let oldest = page.next.and(page.deliveries.last()).map_or(Uuid::nil(), |delivery| delivery.delivery_id.0);
-    let mut seen: BTreeSet<Uuid> = page.deliveries.iter().map(|delivery| delivery.delivery_id.0).collect();
-    loop {
-        clock.sleep_until(clock.monotonic() + FOLLOW_EVERY).await;
-        let back = oldest.max(first_id_at(clock.wall().minus(LOOK_BACK)));
-        seen = seen.split_off(&back);
-        let mut after = Some(back);
-        while after.is_some() {
-            let page = access.deliveries(DeliveryQuery { after, limit: Some(PAGE), ..query.clone() }).await?;
-            page.deliveries.iter().filter(|delivery| seen.insert(delivery.delivery_id.0)).try_for_each(print)?;
-            after = page.next.map(|next| next.0);
-        }
-    }
-}
-
-/// Before every delivery id of this time or later: ids begin with their time.
-fn first_id_at(time: Timestamp) -> Uuid {
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(time.0 / 1000).unwrap_or(0), &[0; 10]).into_uuid()
-}
-
 fn show(page: &DeliveryPage) {
     if page.deliveries.is_empty() {
         print::aside("nothing came yet that matches");
@@ -213,7 +177,7 @@ fn row(delivery: &DeliveryReport) -> Vec<Piece> {
     ]
 }
 
-fn one_line(delivery: &DeliveryReport) -> String {
+pub(super) fn one_line(delivery: &DeliveryReport) -> String {
     let row = row(delivery);
     let words = row.iter().enumerate().filter(|(index, (text, _))| !text.is_empty() && !matches!(index, 6 | 7));
     words.map(|(_, (text, style))| print::paint(text, *style)).collect::<Vec<_>>().join("  ")

@@ -4,8 +4,11 @@ mod access;
 mod announce;
 mod bug;
 mod check;
+mod deed;
+mod discard;
 mod exit;
 mod filter;
+mod follow;
 mod log;
 mod pause;
 mod print;
@@ -17,6 +20,7 @@ mod replay;
 mod serve;
 mod setup;
 mod sign;
+mod stats;
 mod story;
 mod voice;
 
@@ -49,6 +53,9 @@ struct Global {
     /// Database file [default: from the config, else hookgate.db]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
+    /// Admin listener of a gateway elsewhere, with its token in HOOKGATE_ADMIN_TOKEN; no config or database is read then
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["config", "database"])]
+    gateway: Option<String>,
     /// How the log on stderr looks
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Pretty, value_name = "FORMAT")]
     log_format: LogFormat,
@@ -77,8 +84,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// The dedupe log: what came, what was first, what was a duplicate, what the handlers said
     Log(log::LogArgs),
-    /// Hand dead (with --force: done) events to their handlers again
+    /// Hand dead (with --force: done and discarded) events to their handlers again
     Redrive(redrive::RedriveArgs),
+    /// End what is left of dead events, and of those whose handler nobody has
+    Discard(discard::DiscardArgs),
     /// Have a running gateway read its config again, without dropping a request
     Reload(reload::ReloadArgs),
     /// Stop calling a handler until it is resumed; its events are still accepted and wait
@@ -91,6 +100,22 @@ enum Command {
     Purge(purge::PurgeArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(check::CheckArgs),
+}
+
+impl Command {
+    /// Whether it is about a gateway that runs, which may be another machine's.
+    const fn takes_gateway(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(_)
+                | Self::Redrive(_)
+                | Self::Discard(_)
+                | Self::Reload(_)
+                | Self::Pause(_)
+                | Self::Resume(_)
+                | Self::Handlers(_)
+        )
+    }
 }
 
 /// Runs what was typed.
@@ -107,11 +132,15 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     let _flushed = setup::subscribe(&global);
     let format = global.log_format;
     let done = runtime.block_on(async {
+        if global.gateway.is_some() && !command.takes_gateway() {
+            return Err(Failure::new(USAGE, "this command works on this machine alone: take --gateway out"));
+        }
         match command {
             Command::Serve(args) => serve::run(&global, args).await,
             Command::Replay(args) => replay::run(&global, args).await,
             Command::Log(args) => log::run(&global, args).await,
             Command::Redrive(args) => redrive::run(&global, args).await,
+            Command::Discard(args) => discard::run(&global, args).await,
             Command::Reload(args) => reload::run(&global, &args).await,
             Command::Pause(args) => pause::run(&global, &args, true).await,
             Command::Resume(args) => pause::run(&global, &args, false).await,

@@ -2,11 +2,10 @@
 
 use clap::Args;
 
-use super::access::{self, Access};
+use super::access;
 use super::exit::{Failure, OK, USAGE};
 use super::print::{Piece, plain};
-use super::{Global, print, setup};
-use crate::config::Keys;
+use super::{Global, print};
 use crate::model::{HandlerName, HandlerReport, HandlerState};
 
 /// `pause` and `resume`.
@@ -32,7 +31,7 @@ pub(super) struct HandlersArgs {
 pub(super) async fn run(global: &Global, args: &PauseArgs, paused: bool) -> Result<u8, Failure> {
     let handler = HandlerName::parse(&args.handler)
         .map_err(|error| Failure::new(USAGE, format!("`{}` is no handler: {error}", args.handler.escape_debug())))?;
-    let access = open(global)?;
+    let access = access::reach(global)?;
     let changed = access.pause(&handler, paused).await?;
     if args.json {
         print::json(
@@ -54,7 +53,7 @@ pub(super) async fn run(global: &Global, args: &PauseArgs, paused: bool) -> Resu
 
 /// Lists handlers and how they stand.
 pub(super) async fn list(global: &Global, args: &HandlersArgs) -> Result<u8, Failure> {
-    let handlers = open(global)?.handlers().await?;
+    let handlers = access::reach(global)?.handlers().await?;
     if args.json {
         handlers.iter().try_for_each(print::json)?;
     } else if handlers.is_empty() {
@@ -64,10 +63,6 @@ pub(super) async fn list(global: &Global, args: &HandlersArgs) -> Result<u8, Fai
         print::line(&print::table(&head, handlers.iter().map(row).collect(), &[2, 3, 4]));
     }
     Ok(OK)
-}
-
-fn open(global: &Global) -> Result<Access, Failure> {
-    access::open(&setup::settings(&setup::flags(global), Keys::Leave)?)
 }
 
 fn row(handler: &HandlerReport) -> Vec<Piece> {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::exit::Failure;
 use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, StrayNotice};
@@ -110,6 +110,12 @@ pub(super) fn duration(duration: Duration) -> String {
     format!("{days}{}", humantime::format_duration(rest)).replace(' ', "")
 }
 
+/// How long ago something was, in its two largest units.
+pub(super) fn age(age: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// A count and its noun.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -128,8 +134,38 @@ pub(super) fn plain(text: impl Into<String>) -> Piece {
     (text.into(), Style::new())
 }
 
-/// A table without borders: headed columns, two blanks apart.
+/// Columns that may be cut where a terminal is too narrow: what they say is read, and never copied into a command.
+const ELASTIC: [&str; 2] = ["TYPE", "NOTE"];
+
+/// Characters of such a column that are left in any case.
+const ELASTIC_MIN: u16 = 8;
+
+/// A table without borders: headed columns, two blanks apart; on a terminal no wider than that, as far as can be.
 pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> String {
+    let is_seen = Stdout::look() == Stdout::Terminal;
+    table_within(if is_seen { Table::new().width() } else { None }, head, &rows, right)
+}
+
+fn table_within(width: Option<u16>, head: &[&str], rows: &[Vec<Piece>], right: &[usize]) -> String {
+    let mut table = plain_table(head, rows, right);
+    let columns = table.column_max_content_widths();
+    let whole: usize = columns.iter().map(|content| usize::from(*content) + 2).sum();
+    let narrow = width.filter(|width| whole > usize::from(*width) + 2 && head.iter().any(|name| ELASTIC.contains(name)));
+    if let Some(width) = narrow {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_truncation_indicator("…").set_width(width);
+        table.row_iter_mut().for_each(|row| {
+            row.max_height(1);
+        });
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let elastic = head.get(index).is_some_and(|name| ELASTIC.contains(name)) && columns[index] > ELASTIC_MIN;
+            let least = ColumnConstraint::LowerBoundary(Width::Fixed(ELASTIC_MIN + 2));
+            column.set_constraint(if elastic { least } else { ColumnConstraint::ContentWidth });
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn plain_table(head: &[&str], rows: &[Vec<Piece>], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     // The one judge of colour for everything that is printed: the table's own would not hear NO_COLOR and CLICOLOR_FORCE.
@@ -139,16 +175,16 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<Piece>>, right: &[usize]) -> St
         table.enforce_styling();
     }
     table.set_header(head.iter().map(|text| cell(&((*text).to_owned(), DIM))));
-    rows.iter().for_each(|row| {
+    for row in rows {
         table.add_row(row.iter().map(cell));
-    });
+    }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if right.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
 }
 
 /// The table measures text, so its styles are not escape codes in the text but its own.
@@ -298,6 +334,27 @@ mod tests {
 
     use super::*;
     use crate::model::{DeliveryId, SourceName};
+
+    #[test]
+    fn a_narrow_terminal_cuts_what_is_read_and_never_what_is_copied() {
+        let head = ["EVENT", "TYPE", "NOTE"];
+        let rows = || {
+            vec![vec![
+                plain("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da"),
+                plain("customer.subscription.updated"),
+                plain("body differs"),
+            ]]
+        };
+        let narrow = table_within(Some(60), &head, &rows(), &[]);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60) && narrow.lines().count() == 2, "{narrow}");
+        assert!(narrow.contains("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da") && narrow.contains('…'), "{narrow}");
+        for width in [None, Some(200)] {
+            let whole = table_within(width, &head, &rows(), &[]);
+            assert!(whole.contains("customer.subscription.updated  body differs"), "{whole}");
+        }
+        let far_too_narrow = table_within(Some(10), &head, &rows(), &[]);
+        assert!(far_too_narrow.contains("stripe/evt_1SkXjOHGqT8wVn2RK2GAm0Da"), "{far_too_narrow}");
+    }
 
     #[test]
     fn arrows_are_for_a_terminal() {

@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::access::{self, Access};
 use super::exit::{Failure, OK, UNREACHABLE};
-use super::{Global, print, reloader, setup};
-use crate::config::Keys;
+use super::{Global, print, reloader};
 
 /// `reload`.
 #[derive(Debug, Args)]
@@ -17,7 +16,7 @@ pub(super) struct ReloadArgs {
 
 /// Asks for it and says what came of it.
 pub(super) async fn run(global: &Global, args: &ReloadArgs) -> Result<u8, Failure> {
-    let report = match access::open(&setup::settings(&setup::flags(global), Keys::Leave)?)? {
+    let report = match access::reach(global)? {
         Access::Gateway(remote) => remote.reload().await?,
         Access::Database(..) => {
             return Err(Failure::new(

@@ -66,6 +66,9 @@ fn task(task: &TaskReport) {
         title.push_str(&format!(", redriven {}x", task.redrives));
     }
     print::line(&title);
+    if let Some(discarded) = &task.discarded {
+        print::line(&format!("  discarded {} by {}: {}", discarded.at, discarded.by, discarded.reason));
+    }
     if task.attempts.is_empty() {
         print::line(&print::paint("  not called yet", DIM));
         return;

@@ -9,6 +9,7 @@ mod demo;
 mod env;
 mod error;
 mod file;
+mod operator;
 mod resolve;
 mod resolve_exec;
 mod resolve_handler;
@@ -36,6 +37,7 @@ pub use env::Environment;
 pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
+pub use operator::operator;
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
 

@@ -4,8 +4,10 @@
 
 mod address;
 mod breaker;
+mod bulk;
 mod content;
 mod decide;
+mod discard;
 mod lane;
 mod load;
 mod notice;
@@ -19,7 +21,9 @@ mod scribe;
 mod source;
 
 pub use address::{AllowedSenders, Sender};
+pub use bulk::{BulkDeed, BulkDone, BulkRequest, bulk};
 pub use decide::{Difference, RetryPolicy, compare, settle};
+pub use discard::{DiscardRequest, discard};
 pub use load::{Held, Load};
 pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};
 pub use outbox::{Outbox, Standing, Worker};

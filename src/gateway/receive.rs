@@ -407,8 +407,10 @@ const fn problem_of(error: &LedgerError) -> Problem {
         LedgerError::Busy => Problem::StoreBusy,
         LedgerError::Full => Problem::StorageFull,
         LedgerError::Failed(_) => Problem::StoreFailed,
-        LedgerError::RolledBack(_) | LedgerError::NotFound | LedgerError::Ambiguous | LedgerError::BodyPurged => {
-            Problem::StoreUnavailable
-        }
+        LedgerError::RolledBack(_)
+        | LedgerError::NotFound
+        | LedgerError::Ambiguous
+        | LedgerError::BodyPurged
+        | LedgerError::TaskRunning => Problem::StoreUnavailable,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Routes;
 use crate::ledger::{EventName, Ledger, LedgerError, Redrive, Redriven};
-use crate::model::{HandlerName, TaskReport, TaskState};
+use crate::model::{HandlerName, SourceName, TaskState};
 
 /// What the operator asks for.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub struct RedriveRequest {
     pub handler: Option<HandlerName>,
     /// Makes a task for this handler, or moves the chosen one to it.
     pub to_handler: Option<HandlerName>,
-    /// Done tasks too.
+    /// Done and discarded tasks too.
     pub force: bool,
 }
 
@@ -49,34 +49,62 @@ pub async fn redrive(
     event: EventName,
     request: RedriveRequest,
 ) -> Result<Redriven, RedriveError> {
-    let known = || routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
-    let is_known = |name: &HandlerName| routes.handlers().any(|known| known == name);
-    if let Some(unknown) = request.to_handler.as_ref().filter(|name| !is_known(name)) {
-        return Err(RedriveError::UnknownHandler(unknown.clone(), known()));
-    }
+    check_target(routes, &request)?;
     let report = ledger.find(event).await?.ok_or(LedgerError::NotFound)?;
-    let has_task = |name: &HandlerName| report.tasks.iter().any(|task| task.handler == *name);
-    // A task that was moved before has its new handler's name: asking again is no mistake.
-    let moved = request.to_handler.as_ref().is_some_and(has_task);
-    if let Some(handler) = request.handler.as_ref().filter(|name| !has_task(name) && !moved) {
-        let tasks = report.tasks.iter().map(|task| task.handler.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(RedriveError::NoTask(handler.clone(), if tasks.is_empty() { "none".to_owned() } else { tasks }));
+    let tasks: Vec<_> = report.tasks.iter().map(|task| (task.handler.clone(), task.state)).collect();
+    check_choice(&tasks, request.handler.as_ref(), request.to_handler.as_ref())?;
+    let redrive = judge(routes, &request, &report.source, &report.event_type, &tasks)?;
+    Ok(ledger.redrive(EventName::Pair(report.source, report.event_id), redrive).await?)
+}
+
+/// The handler that is to get events is there.
+pub(super) fn check_target(routes: &Routes, request: &RedriveRequest) -> Result<(), RedriveError> {
+    match request.to_handler.as_ref().filter(|name| !routes.has(name)) {
+        Some(unknown) => Err(RedriveError::UnknownHandler(unknown.clone(), routes.names())),
+        None => Ok(()),
     }
-    if request.to_handler.is_none() {
-        let chosen = |task: &&TaskReport| match task.state {
-            TaskState::Done => request.force,
-            TaskState::Dead | TaskState::Pending | TaskState::Running => true,
-        };
-        let mut tasks = report.tasks.iter().filter(|task| request.handler.as_ref().is_none_or(|name| *name == task.handler));
-        if let Some(task) = tasks.find(|task| chosen(task) && !is_known(&task.handler)) {
-            return Err(RedriveError::Vanished(task.handler.clone(), known()));
+}
+
+/// The event has a task of the chosen handler.
+pub(super) fn check_choice(
+    tasks: &[(HandlerName, TaskState)],
+    chosen: Option<&HandlerName>,
+    to_handler: Option<&HandlerName>,
+) -> Result<(), RedriveError> {
+    let has_task = |name: &HandlerName| tasks.iter().any(|(handler, _)| handler == name);
+    // A task that was moved before has its new handler's name: asking again is no mistake.
+    let moved = to_handler.is_some_and(has_task);
+    match chosen.filter(|name| !has_task(name) && !moved) {
+        None => Ok(()),
+        Some(handler) => {
+            let names = tasks.iter().map(|(handler, _)| handler.as_str()).collect::<Vec<_>>().join(", ");
+            Err(RedriveError::NoTask(handler.clone(), if names.is_empty() { "none".to_owned() } else { names }))
         }
     }
-    let matching = routes.matching(&report.source, &report.event_type).to_vec();
-    if report.tasks.is_empty() && matching.is_empty() && request.to_handler.is_none() {
-        return Err(RedriveError::Unwanted(report.event_type, known()));
+}
+
+/// What the request means for one event. Pure.
+pub(super) fn judge(
+    routes: &Routes,
+    request: &RedriveRequest,
+    source: &SourceName,
+    event_type: &str,
+    tasks: &[(HandlerName, TaskState)],
+) -> Result<Redrive, RedriveError> {
+    if request.to_handler.is_none() {
+        let chosen = |state: TaskState| match state {
+            TaskState::Done | TaskState::Discarded => request.force,
+            TaskState::Dead | TaskState::Pending | TaskState::Running => true,
+        };
+        let mut own = tasks.iter().filter(|(handler, _)| request.handler.as_ref().is_none_or(|name| name == handler));
+        if let Some((handler, _)) = own.find(|(handler, state)| chosen(*state) && !routes.has(handler)) {
+            return Err(RedriveError::Vanished(handler.clone(), routes.names()));
+        }
     }
-    let name = EventName::Pair(report.source, report.event_id);
-    let redrive = Redrive { handler: request.handler, to_handler: request.to_handler, force: request.force, matching };
-    Ok(ledger.redrive(name, redrive).await?)
+    let matching = routes.matching(source, event_type).to_vec();
+    if tasks.is_empty() && matching.is_empty() && request.to_handler.is_none() {
+        return Err(RedriveError::Unwanted(event_type.to_owned(), routes.names()));
+    }
+    let RedriveRequest { handler, to_handler, force } = request.clone();
+    Ok(Redrive { handler, to_handler, force, matching })
 }

@@ -41,6 +41,18 @@ impl Routes {
         self.0.iter().filter(|route| route.takes(source, event_type)).map(|route| route.handler.clone()).collect()
     }
 
+    /// Whether there is a handler of this name.
+    #[must_use]
+    pub fn has(&self, name: &HandlerName) -> bool {
+        self.handlers().any(|known| known == name)
+    }
+
+    /// Every handler's name, for people.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     /// Every handler.
     pub fn handlers(&self) -> impl Iterator<Item = &HandlerName> {
         self.0.iter().map(|route| &route.handler)

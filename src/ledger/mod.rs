@@ -6,6 +6,7 @@
 //!
 //! This room knows nothing of HTTP, handlers, providers and signatures: it sees only [`Admitted`]. SQL appears nowhere else.
 
+mod operator;
 mod retention;
 pub mod sqlite;
 mod transitions;
@@ -19,10 +20,14 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{
     Ack, DeliveryId, DeliveryPage, Digest, EventId, EventReport, EventState, HandlerName, Headers, Outcome, Reason, SourceName,
-    Timestamp, Verdict,
+    StatsReport, Timestamp, Verdict,
 };
 use crate::verify::Admitted;
 
+pub use operator::{
+    Aim, BATCH_MAX, Batch, BatchDone, Cursor, Deed, Discard, Discarded, EventDone, EventFacts, EventFilter, InvalidCursor, Judge,
+    Skip, Stays,
+};
 pub use retention::{Purged, Retention};
 pub use transitions::{TRANSITIONS, Transition, Verb};
 
@@ -162,7 +167,7 @@ pub struct Redrive {
     pub handler: Option<HandlerName>,
     /// Makes a task for this handler, or moves the chosen dead or waiting one to it.
     pub to_handler: Option<HandlerName>,
-    /// Done tasks too, not only dead ones.
+    /// Done and discarded tasks too, not only dead ones.
     pub force: bool,
     /// The handlers that match the event by now: an event that had no handler gets tasks for them.
     pub matching: Vec<HandlerName>,
@@ -238,6 +243,9 @@ pub enum LedgerError {
     /// The body has been purged, so no handler can get it.
     #[error("the event's body has been purged")]
     BodyPurged,
+    /// A task that is to be discarded is in a handler's hands.
+    #[error("a task of the event runs: try again once its handler has answered, or its lease has ended")]
+    TaskRunning,
 }
 
 impl LedgerError {
@@ -253,6 +261,7 @@ impl LedgerError {
             Self::NotFound => "not-found",
             Self::Ambiguous => "ambiguous-id",
             Self::BodyPurged => "body-purged",
+            Self::TaskRunning => "task-running",
         }
     }
 }
@@ -331,6 +340,28 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `Busy`, `Full`, `Failed`, `RolledBack`.
     fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged>;
+
+    /// Ends dead tasks of an event, and open ones that nobody will be called for, with who wants it and why; with `force` waiting
+    /// ones too. The body stays, so that a redrive by force can take it back. Idempotent: what is discarded stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`, `Ambiguous`, `TaskRunning` where one of the chosen tasks runs, `Failed`, `RolledBack`.
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded>;
+
+    /// Redrives or discards the next events that a filter names, as they are in the batch's one transaction. What can be done with
+    /// an event is done; of the others it is told why not. Claims wait for one batch at most.
+    ///
+    /// After a crash: the batch is there as a whole, or nothing of it.
+    ///
+    /// # Errors
+    /// `Failed`, `RolledBack`.
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone>;
+
+    /// Counts by source and by handler; of events first received at `since` or later, where that is given, and of one source.
+    ///
+    /// # Errors
+    /// `RolledBack` where it could not be read.
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport>;
 
     /// Remembers that a handler is paused, or is not any more. A pause outlives restarts. Whether that changes anything is told.
     ///

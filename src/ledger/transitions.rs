@@ -19,6 +19,10 @@ pub enum Verb {
     Redrive,
     /// An operator wants it again although it was done.
     ForceRedrive,
+    /// An operator wants it to go no further. Of those that wait only what nobody calls, and by force the others too.
+    Discard,
+    /// Its lease has ended, and an operator has something else in mind than its handler's next call.
+    Lose,
 }
 
 /// One line of the table.
@@ -40,7 +44,13 @@ pub const TRANSITIONS: &[Transition] = &[
     Transition { verb: Verb::Bury, from: &[TaskState::Running], to: TaskState::Dead },
     Transition { verb: Verb::GiveBack, from: &[TaskState::Running], to: TaskState::Pending },
     Transition { verb: Verb::Redrive, from: &[TaskState::Dead], to: TaskState::Pending },
-    Transition { verb: Verb::ForceRedrive, from: &[TaskState::Dead, TaskState::Done], to: TaskState::Pending },
+    Transition {
+        verb: Verb::ForceRedrive,
+        from: &[TaskState::Dead, TaskState::Done, TaskState::Discarded],
+        to: TaskState::Pending,
+    },
+    Transition { verb: Verb::Discard, from: &[TaskState::Dead, TaskState::Pending], to: TaskState::Discarded },
+    Transition { verb: Verb::Lose, from: &[TaskState::Running], to: TaskState::Pending },
 ];
 
 impl Verb {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DeliveryId, EventId, EventState, Fingerprint, HandlerName, Reason, SourceName, TaskState, Timestamp, Verdict};
+use super::{
+    DeliveryId, EventId, EventState, Fingerprint, HandlerName, Reason, SourceName, TaskState, Timestamp, Verdict, Who, Why,
+};
 
 /// The version of every shape here, field `v`.
 pub const REPORT_VERSION: u8 = 1;
@@ -35,7 +37,7 @@ pub struct DeliveryReport {
     pub duplicates: u64,
     /// Calls of handlers for the event so far.
     pub attempts: u64,
-    /// Of a first: `no-handler` or `ignored`. Of a duplicate: `not-compared`. Of a rejected one: the refusal's code.
+    /// Of a first: `no-handler`, `ignored` or `discarded`. Of a duplicate: `not-compared`. Of a rejected one: the refusal's code.
     pub reason: Option<String>,
     /// Whether its body was not the first one's.
     pub body_differs: bool,
@@ -79,7 +81,7 @@ pub struct EventReport {
     pub event_type: String,
     /// Where it stands.
     pub state: EventState,
-    /// Why it was done without a handler.
+    /// Why it is done although not every handler did it.
     pub reason: Option<Reason>,
     /// When its first delivery came.
     pub received_at: Timestamp,
@@ -112,6 +114,9 @@ pub struct TaskReport {
     pub reason: Option<Reason>,
     /// When it is due next, or its lease ends; of an open one.
     pub due_at: Option<Timestamp>,
+    /// Who ended it and why, where an operator did.
+    #[serde(default)]
+    pub discarded: Option<DiscardReport>,
     /// How often it was redriven.
     pub redrives: u32,
     /// Whether nobody will call it: it is open, and no handler has this name now. The store does not know; who asks it does.
@@ -119,6 +124,17 @@ pub struct TaskReport {
     pub unhandled: bool,
     /// Every attempt, oldest first.
     pub attempts: Vec<AttemptReport>,
+}
+
+/// An operator's word on a task that was to go no further.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscardReport {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as the caller said.
+    pub by: Who,
+    /// Why.
+    pub reason: Why,
 }
 
 impl EventReport {

@@ -69,6 +69,8 @@ words! {
         Done = "done",
         /// Given up, and shown until an operator acts.
         Dead = "dead",
+        /// Ended by an operator, who said why.
+        Discarded = "discarded",
     }
 }
 
@@ -89,12 +91,14 @@ words! {
 }
 
 words! {
-    /// Why an event was done without a handler, or a task was given up.
+    /// Why an event is done although not every handler did it, or a task was given up.
     Reason {
         /// No handler wanted its type.
         NoHandler = "no-handler",
         /// Its type is on the source's `ignore` list.
         Ignored = "ignored",
+        /// An operator ended what was left of it.
+        Discarded = "discarded",
         /// Every attempt of the schedule was used up.
         AttemptsExhausted = "attempts-exhausted",
         /// The handler said so for good: 410 or one of `final_statuses`.

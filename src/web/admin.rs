@@ -1,5 +1,6 @@
-//! The admin API's first floor: health, deliveries, events, redrive.
+//! The admin API's first floor: health, deliveries, events, redrive; discards, deeds by filter and counts in `operate`.
 
+mod operate;
 pub(super) mod running;
 
 use actix_web::error::{InternalError, QueryPayloadError};
@@ -24,11 +25,17 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/api/v1/deliveries").get(deliveries),
         web::resource("/api/v1/deliveries/{id}").get(delivery),
         web::resource("/api/v1/events").get(events),
-        web::resource("/api/v1/events/{key}").get(event),
         web::resource("/api/v1/events/{key}/body").get(body),
+        web::resource("/api/v1/stats").get(operate::stats),
     ];
-    let write =
-        [web::resource("/api/v1/events/{key}/redrive").post(redrive_event), web::resource("/api/v1/purge").post(purge::purge)];
+    let write = [
+        // Before the events by key: these are no keys.
+        web::resource("/api/v1/events/redrive").post(operate::redrive_all),
+        web::resource("/api/v1/events/discard").post(operate::discard_all),
+        web::resource("/api/v1/events/{key}/redrive").post(redrive_event),
+        web::resource("/api/v1/events/{key}/discard").post(operate::discard_event),
+        web::resource("/api/v1/purge").post(purge::purge),
+    ];
     running::routes(config);
     for resource in read {
         config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
@@ -36,6 +43,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     for resource in write {
         config.service(resource.default_service(web::to(|payload| wrong_method("POST", payload))));
     }
+    let by_key = web::resource("/api/v1/events/{key}").get(event);
+    config.service(by_key.default_service(web::to(|payload| wrong_method("GET", payload))));
     // Nothing goes by a key that is no key.
     let no_key = |error, _: &HttpRequest| InternalError::from_response(error, missing()).into();
     config.app_data(web::PathConfig::default().error_handler(no_key));

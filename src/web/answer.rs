@@ -63,7 +63,7 @@ pub(super) fn wrong_method(allowed: &'static str) -> HttpResponse {
 pub(super) fn of_ledger_error(error: &LedgerError) -> HttpResponse {
     let status = match error {
         LedgerError::NotFound => 404,
-        LedgerError::Ambiguous | LedgerError::BodyPurged => 409,
+        LedgerError::Ambiguous | LedgerError::BodyPurged | LedgerError::TaskRunning => 409,
         _ => 503,
     };
     plain_problem(status, error.code(), &error.to_string())

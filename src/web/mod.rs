@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ingest;
+mod operate;
 mod purge;
 mod query;
 mod unread;
@@ -25,6 +26,7 @@ use crate::model::Secret;
 use admin::running::ReloadHook;
 pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
 pub use guard::Guard;
+pub use operate::{BulkBody, BulkEvent, BulkReport, DiscardBody, DiscardReport, StatsQuery};
 pub use purge::PurgeReport;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 

@@ -21,6 +21,15 @@ pub struct InvalidQuery {
     reason: String,
 }
 
+impl InvalidQuery {
+    pub(super) const fn new(name: &'static str, reason: String) -> Self {
+        Self { name, reason }
+    }
+}
+
+/// What is wrong with a time.
+pub(super) const NO_TIME: &str = "is no RFC 3339 time such as 2026-01-31T12:00:00Z";
+
 /// `GET deliveries`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,7 +76,6 @@ impl DeliveryQuery {
         if !(1..=LIMIT_MAX).contains(&limit) {
             return Err(InvalidQuery { name: "limit", reason: format!("is 1 to {LIMIT_MAX}") });
         }
-        let no_time = || InvalidQuery { name: "since", reason: "is no RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned() };
         Ok(DeliveryFilter {
             source: parsed("source", self.source, |text| SourceName::parse(&text))?,
             event_id: parsed("event_id", self.event_id, |text| EventId::parse(&text))?,
@@ -75,7 +83,7 @@ impl DeliveryQuery {
             verdict: parsed("verdict", self.verdict, |text| FromStr::from_str(&text))?,
             state: parsed("state", self.state, |text| FromStr::from_str(&text))?,
             handler: parsed("handler", self.handler, |text| HandlerName::parse(&text))?,
-            since: self.since.map(|text| Timestamp::parse_rfc3339(&text).ok_or_else(no_time)).transpose()?,
+            since: parsed("since", self.since, |text| Timestamp::parse_rfc3339(&text).ok_or(NO_TIME))?,
             before: self.before.map(DeliveryId),
             after: self.after.map(DeliveryId),
             limit,
@@ -137,20 +145,25 @@ pub struct RedriveBody {
     pub handler: Option<HandlerName>,
     /// Makes a task for this handler, or moves the chosen one to it.
     pub to_handler: Option<HandlerName>,
-    /// Done tasks too.
+    /// Done and discarded tasks too.
     pub force: bool,
 }
 
 impl RedriveBody {
-    /// An empty body asks for the defaults. A misspelt one must not pass for that, nor an array: serde would take `[]` for a
-    /// table without a line.
+    /// What a body says.
     pub(super) fn read(body: &[u8]) -> serde_json::Result<Self> {
-        if body.trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)?;
-        Self::deserialize(serde_json::Value::Object(object))
+        object(body)
     }
+}
+
+/// An empty body asks for the defaults. A misspelt one must not pass for that, nor an array: serde would take `[]` for a table
+/// without a line.
+pub(super) fn object<T: Default + de::DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)?;
+    T::deserialize(serde_json::Value::Object(object))
 }
 
 /// What a redrive did.
@@ -175,7 +188,7 @@ macro_rules! named {
 
 named! { before: Uuid, after: Uuid, limit: usize, delivery_id: Uuid, }
 
-fn parsed<T, E: std::fmt::Display>(
+pub(super) fn parsed<T, E: std::fmt::Display>(
     name: &'static str,
     text: Option<String>,
     parse: impl FnOnce(String) -> Result<T, E>,

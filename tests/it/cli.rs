@@ -763,7 +763,7 @@ fn every_filter_of_log_is_that_of_the_admin_listener() {
         (&["--type", "invoice.*"], 2),
         (&["--type", "invoice"], 2),
         (&["--verdict", "rejected"], 1),
-        (&["--state", "done"], 3),
+        (&["--state", "done"], 2),
         (&["--state", "dead"], 0),
         (&["--handler", "printer", "--verdict", "first"], 2),
         (&["--since", "1h"], 4),

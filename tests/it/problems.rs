@@ -100,7 +100,7 @@ fn our_faults_are_5xx_with_a_time_to_come_again_and_the_senders_are_4xx_without_
 /// Each place in the sources of the listeners where a status is followed by a code.
 fn said_by_the_listeners() -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    for name in ["admin.rs", "answer.rs", "guard.rs", "mod.rs", "ingest.rs"] {
+    for name in ["admin.rs", "admin/operate.rs", "answer.rs", "guard.rs", "mod.rs", "ingest.rs"] {
         let text = file(&format!("src/web/{name}"));
         for (at, _) in text.match_indices(", \"") {
             let status = &text[at.saturating_sub(3)..at];

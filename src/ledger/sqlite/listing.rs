@@ -4,10 +4,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::command::Fault;
+use super::operator_sql::has_dead_task;
 use super::row::delivery_report;
 use super::sql;
 use crate::ledger::DeliveryFilter;
-use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, Timestamp, TypeGlob, Verdict};
+use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventState, Timestamp, TypeGlob, Verdict};
 
 /// One of the two places that a delivery is known in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,11 @@ impl Conditions {
             all.add("d.verdict = ?", verdict.as_str().to_owned());
         }
         if let Some(state) = filter.state {
+            if state == EventState::Dead {
+                // Few are, and they have an index of their own: the others are passed by before more is asked of them.
+                let event = if place == Place::Log { "d.event" } else { "e.id" };
+                all.texts.push(has_dead_task(event));
+            }
             all.add(sql::STANDS.as_str(), state.as_str().to_owned());
         }
         if let Some(handler) = &filter.handler {
@@ -77,16 +83,18 @@ impl Conditions {
             // No type has such a name.
             return self.add("?", 0);
         };
-        if glob.has_star() {
-            return self.add("e.event_type GLOB ?", sqlite_glob(&glob));
-        }
-        self.add("(e.event_type = ?", glob.as_str().to_owned());
-        let prefix = format!("{}.*", sqlite_glob(&glob));
-        self.values.push(prefix.into());
-        if let Some(last) = self.texts.last_mut() {
-            last.push_str(" OR e.event_type GLOB ?)");
-        }
+        let (text, values) = type_condition(&glob);
+        self.texts.push(text.to_owned());
+        self.values.extend(values.into_iter().map(Value::from));
     }
+}
+
+/// The condition that the type of the event `e` matches, with its values.
+pub(super) fn type_condition(glob: &TypeGlob) -> (&'static str, Vec<String>) {
+    if glob.has_star() {
+        return ("e.event_type GLOB ?", vec![sqlite_glob(glob)]);
+    }
+    ("(e.event_type = ? OR e.event_type GLOB ?)", vec![glob.as_str().to_owned(), format!("{}.*", sqlite_glob(glob))])
 }
 
 /// In SQLite `?` and `[` are special too.

@@ -3,8 +3,10 @@
 //! Blocking stays inside: the writer has a thread of its own and reads run where blocking is allowed. No transaction is open
 //! across an await.
 
+mod batch;
 mod claim;
 mod command;
+mod discard;
 mod disk;
 mod journal;
 mod listing;
@@ -13,14 +15,17 @@ mod migrate;
 mod names;
 mod open;
 mod operate;
+mod operator_sql;
 mod purge;
 mod read;
 mod redrive;
 mod row;
+mod select;
 mod settings;
 mod severity;
 mod shared;
 mod sql;
+mod stats;
 mod task;
 mod turns;
 mod writer;
@@ -37,12 +42,12 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Attempt, Claim, DeliveryFilter, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Plan, Purged,
-    Redrive, Redriven, Reply, Retention, Settled, Settlement, StoreState,
+    Attempt, BATCH_MAX, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Journal, Lease, Leased, Ledger,
+    LedgerError, Note, Patience, Plan, Purged, Redrive, Redriven, Reply, Retention, Settled, Settlement, StoreState,
 };
 use crate::clock::Clock;
 use crate::flaws::{Flaw, planted};
-use crate::model::{DeliveryPage, EventReport, HandlerName, SourceName, Timestamp};
+use crate::model::{DeliveryPage, EventReport, HandlerName, SourceName, StatsReport, Timestamp};
 use crate::sync::{Mutex, lock as locked};
 use crate::verify::Admitted;
 use command::Fault;
@@ -235,6 +240,35 @@ impl Ledger for SqliteLedger {
 
     fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged> {
         Box::pin(self.shared.ask_between(move |tx| purge::purge(tx, &retention, limit)))
+    }
+
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded> {
+        Box::pin(self.shared.ask(move |tx| discard::discard(tx, &event, &discard)))
+    }
+
+    /// Events are found by a reader, range by range, so that the writer has a few to look at again.
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone> {
+        let mut batch = Batch { limit: batch.limit.clamp(1, BATCH_MAX), ..batch };
+        Box::pin(async move {
+            loop {
+                let asked = batch.clone();
+                let (found, next) = self.read(move |conn| select::next(conn, &asked)).await?;
+                batch.cursor = next;
+                if found.is_empty() && next.is_some() {
+                    continue;
+                }
+                if found.is_empty() {
+                    return Ok(BatchDone { events: Vec::new(), next });
+                }
+                let events = self.shared.ask(move |tx| batch::run(tx, &found, &batch)).await?;
+                return Ok(BatchDone { events, next });
+            }
+        })
+    }
+
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport> {
+        let dropped = self.dropped();
+        Box::pin(self.read(move |conn| stats::stats(conn, source.as_ref(), since, dropped)))
     }
 
     fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool> {

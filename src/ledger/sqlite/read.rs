@@ -7,7 +7,9 @@ use super::command::Fault;
 use super::row::{attempt_report, count, delivery_id, digest, fingerprint, parsed, parsed_if_any};
 use super::{listing, sql, task};
 use crate::ledger::{EventName, LedgerError};
-use crate::model::{DeliveryId, EventId, EventReport, HandlerName, REPORT_VERSION, SourceName, TaskReport, Timestamp};
+use crate::model::{
+    DeliveryId, DiscardReport, EventId, EventReport, HandlerName, REPORT_VERSION, SourceName, TaskReport, Timestamp, Who, Why,
+};
 
 /// The number of the event that an operator names.
 pub(super) fn resolve(conn: &Connection, name: &EventName) -> Result<Option<i64>, Fault> {
@@ -81,6 +83,7 @@ fn tasks(conn: &Connection, event: i64) -> rusqlite::Result<Vec<TaskReport>> {
             reason: parsed_if_any(row, 3, str::parse)?,
             due_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
             redrives: row.get(5)?,
+            discarded: discarded(row)?,
             attempts: Vec::new(),
         };
         Ok((row.get::<_, i64>(0)?, report))
@@ -93,6 +96,12 @@ fn tasks(conn: &Connection, event: i64) -> rusqlite::Result<Vec<TaskReport>> {
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// An operator's word in a row of `sql::TASKS`.
+fn discarded(row: &Row<'_>) -> rusqlite::Result<Option<DiscardReport>> {
+    let Some(by) = parsed_if_any(row, 7, Who::parse)? else { return Ok(None) };
+    Ok(Some(DiscardReport { at: Timestamp(row.get(6)?), by, reason: parsed(row, 8, Why::parse)? }))
 }
 
 /// See [`crate::ledger::Ledger::unhandled`]. The handlers that are known are not counted.

@@ -1,15 +1,20 @@
-//! What operators do with events.
+//! Redrive: an operator hands an event to its handlers again.
 
 use rusqlite::{Params, params};
 
 use super::command::{Fault, Tx};
-use super::{read, sql};
+use super::{discard, read, sql};
 use crate::ledger::{EventName, LedgerError, Redrive, Redriven};
 use crate::model::HandlerName;
 
 /// See [`crate::ledger::Ledger::redrive`].
 pub(super) fn redrive(tx: &mut Tx<'_>, name: &EventName, how: &Redrive) -> Result<Redriven, Fault> {
     let event = read::resolve(tx.conn, name)?.ok_or(LedgerError::NotFound)?;
+    redrive_event(tx, event, how)
+}
+
+/// The same for an event in hand.
+pub(super) fn redrive_event(tx: &mut Tx<'_>, event: i64, how: &Redrive) -> Result<Redriven, Fault> {
     let (tasked, body_kept) = tx
         .conn
         .prepare_cached(sql::TASKED)?
@@ -28,7 +33,7 @@ pub(super) fn redrive(tx: &mut Tx<'_>, name: &EventName, how: &Redrive) -> Resul
     Ok(Redriven { tasks })
 }
 
-/// Dead tasks, with `force` done ones too, begin their schedule anew.
+/// Dead tasks, with `force` done and discarded ones too, begin their schedule anew.
 fn anew(tx: &mut Tx<'_>, event: i64, only: Option<&HandlerName>, force: bool) -> Result<u64, Fault> {
     let only = match only {
         None => None,
@@ -51,6 +56,7 @@ fn send_to(tx: &mut Tx<'_>, event: i64, to: &HandlerName, how: &Redrive) -> Resu
     }
     let Some(chosen) = &how.handler else { return make(tx, event, to).map(|()| 1) };
     let Some(chosen) = tx.names.find_handler(tx.conn, chosen)? else { return Ok(0) };
+    discard::lose(tx, event, chosen)?;
     let statement: &str = if how.force { &sql::FORCE_MOVE } else { &sql::MOVE };
     let now_us = tx.now_us;
     change(tx, statement, params![event, now_us, chosen, to_id])

@@ -1,5 +1,5 @@
-//! Every statement on our tables, one for each verb. Beside it only `listing` puts conditions together, and `open` and `migrate`
-//! speak of the schema itself.
+//! Every statement on our tables, one for each verb; those of operators alone are in `operator_sql`. Beside them only `listing` and
+//! `select` put conditions together, and `open` and `migrate` speak of the schema itself.
 //!
 //! A statement that moves a task takes its legal from-states from [`TRANSITIONS`](crate::ledger::TRANSITIONS).
 
@@ -110,8 +110,8 @@ pub(super) static FORCE_REDRIVE: LazyLock<String> = LazyLock::new(|| redrive(&fr
 pub(super) static MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::Redrive)));
 pub(super) static FORCE_MOVE: LazyLock<String> = LazyLock::new(|| change_handler(&from(Verb::ForceRedrive)));
 
-const ANEW: &str =
-    "state = 'pending', due_at_us = ?2, delay_us = 0, tries = 0, redrives = redrives + 1, reason = NULL, ended_at_us = NULL";
+const ANEW: &str = "state = 'pending', due_at_us = ?2, delay_us = 0, tries = 0, redrives = redrives + 1, reason = NULL, ended_at_us = NULL, \
+     discarded_by = NULL, discarded_why = NULL";
 
 fn redrive(from: &str) -> String {
     format!("UPDATE task SET {ANEW} WHERE event = ?1 AND {from} AND (?3 IS NULL OR handler_id = ?3) RETURNING handler_id")
@@ -125,7 +125,7 @@ fn change_handler(from: &str) -> String {
 }
 
 /// The condition that a task may leave its state by this verb.
-fn from(verb: Verb) -> String {
+pub(super) fn from(verb: Verb) -> String {
     let states: Vec<_> = verb.transition().from.iter().map(|state| format!("'{state}'")).collect();
     format!("state IN ({})", states.join(", "))
 }
@@ -153,22 +153,26 @@ pub(super) const EVENT_BY_ID: &str =
     "SELECT e.id FROM source s CROSS JOIN event e ON e.source_id = s.id AND e.event_id = ?1 LIMIT 2";
 
 /// Where the event `e` stands. Derived, never stored.
-const STATE: &str = "CASE WHEN e.id IS NULL THEN NULL \
+pub(super) const STATE: &str = "CASE WHEN e.id IS NULL THEN NULL \
      WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state IN ('pending', 'running')) THEN 'accepted' \
      WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' \
      WHEN EXISTS (SELECT 1 FROM payload b WHERE b.event = e.id) THEN 'done' ELSE 'tombstone' END";
+/// Whether what was left of the event `e` was ended by an operator.
+const DISCARDED: &str = "EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'discarded') \
+     AND NOT EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state IN ('pending', 'running', 'dead'))";
 const DUPLICATES: &str = "(SELECT count(*) FROM delivery x WHERE x.event = e.id AND x.verdict <> 'first')";
 const ATTEMPTS: &str = "(SELECT coalesce(sum(t.attempts), 0) FROM task t WHERE t.event = e.id)";
 
 pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT e.key, s.name, s.provider, e.event_id, e.event_id_received, e.id_from, e.event_type, {STATE}, \
-         CASE WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id) THEN NULL ELSE e.reason END, e.received_at_us, e.check_id, \
+         CASE WHEN {DISCARDED} THEN 'discarded' WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id) THEN NULL \
+         ELSE e.reason END, e.received_at_us, e.check_id, \
          e.secret, e.body_digest, e.body_bytes, EXISTS (SELECT 1 FROM payload p WHERE p.event = e.id), e.ack_status \
          FROM event e JOIN source s ON s.id = e.source_id WHERE e.id = ?1"
     )
 });
-pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives FROM task t \
+pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives, t.ended_at_us, t.discarded_by, t.discarded_why FROM task t \
      JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
 pub(super) const ATTEMPTS_OF_TASK: &str = "SELECT number, started_at_us, duration_us, outcome, status, error, exit_code, signal, output, output_bytes \
      FROM attempt WHERE task = ?1 ORDER BY number";
@@ -179,7 +183,8 @@ pub(super) const OPEN_TASKS: &str = "SELECT count(*) FROM task WHERE handler_id 
 pub(super) static LOGGED: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT d.delivery_id, d.received_at_us, s.name, s.provider, d.event_id, e.event_type, d.verdict, d.status, {STATE}, \
-         {DUPLICATES}, {ATTEMPTS}, coalesce(d.reason, CASE WHEN d.verdict = 'first' THEN e.reason END), d.body_differs, \
+         {DUPLICATES}, {ATTEMPTS}, CASE WHEN d.verdict <> 'first' THEN d.reason WHEN {DISCARDED} THEN 'discarded' \
+         ELSE coalesce(d.reason, e.reason) END, d.body_differs, \
          d.signature_seen_before, d.duration_us \
          FROM delivery d CROSS JOIN source s ON s.id = d.source_id LEFT JOIN event e ON e.id = d.event"
     )
@@ -188,7 +193,7 @@ pub(super) static LOGGED: LazyLock<String> = LazyLock::new(|| {
 pub(super) static FIRSTS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT e.key, e.received_at_us, s.name, s.provider, e.event_id, e.event_type, 'first', NULL, {STATE}, {DUPLICATES}, \
-         {ATTEMPTS}, e.reason, 0, 0, NULL FROM event e CROSS JOIN source s ON s.id = e.source_id"
+         {ATTEMPTS}, CASE WHEN {DISCARDED} THEN 'discarded' ELSE e.reason END, 0, 0, NULL FROM event e CROSS JOIN source s ON s.id = e.source_id"
     )
 });
 /// The condition that the row's event stands so.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, LedgerError, Patience, Plan, Purged, Redrive, Redriven,
-    Reply, Retention, Settled, Settlement, StoreState,
+    Attempt, Batch, BatchDone, Claim, DeliveryFilter, Discard, Discarded, EventName, Lease, Leased, Ledger, LedgerError,
+    Patience, Plan, Purged, Redrive, Redriven, Reply, Retention, Settled, Settlement, StoreState,
 };
-use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, Timestamp};
+use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, StatsReport, Timestamp};
 use hookgate::verify::Admitted;
 use tokio::sync::watch;
 
@@ -99,6 +99,18 @@ impl Ledger for Balky {
 
     fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged> {
         self.ledger.purge(retention, limit)
+    }
+
+    fn discard(&self, event: EventName, discard: Discard) -> Reply<'_, Discarded> {
+        self.ledger.discard(event, discard)
+    }
+
+    fn batch(&self, batch: Batch) -> Reply<'_, BatchDone> {
+        self.ledger.batch(batch)
+    }
+
+    fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport> {
+        self.ledger.stats(source, since)
     }
 
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {

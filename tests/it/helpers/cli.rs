@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 }
 
 /// What a command did.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,

@@ -8,10 +8,10 @@ use futures_util::FutureExt;
 use hookgate::clock::ManualClock;
 use hookgate::ledger::sqlite::{OpenError, SqliteLedger, SqliteSettings};
 use hookgate::ledger::{
-    Attempt, Claim, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Purged, Redrive, Retention, Settled,
-    Settlement,
+    Attempt, Claim, Discard, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Purged, Redrive, Retention,
+    Settled, Settlement,
 };
-use hookgate::model::{EventReport, Outcome, Timestamp, Verdict};
+use hookgate::model::{EventReport, Outcome, Timestamp, Verdict, Who, Why};
 use tempfile::TempDir;
 
 use super::evidence::{BEGIN, admitted, delivery, event, handler, plan, source};
@@ -125,6 +125,17 @@ impl Stand {
         // The answers of a commit come before its wake-ups; the next answer comes after them.
         self.lease("nobody", 1).await;
         self.store.task_made(&handler(handler_name)).now_or_never().is_some()
+    }
+}
+
+/// A discard by somebody, for some reason, where there are these handlers.
+pub(crate) fn discard(only: Option<&str>, force: bool, known: &[&str]) -> Discard {
+    Discard {
+        handler: only.map(handler),
+        force,
+        known: known.iter().map(|name| handler(name)).collect(),
+        by: Who::parse("ada").expect("a name"),
+        why: Why::parse("a rehearsal").expect("a reason"),
     }
 }
 

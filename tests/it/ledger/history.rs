@@ -8,7 +8,7 @@ use hookgate::model::{HandlerName, Reason};
 
 use super::model::{Event, Model};
 use crate::helpers::evidence::{BEGIN, delivery, handler};
-use crate::helpers::store::{Stand, pair};
+use crate::helpers::store::{Stand, discard, pair};
 
 const HANDLERS: [&str; 4] = ["a", "b", "c", "d"];
 /// Steps of all histories together, where nobody wants more.
@@ -63,7 +63,8 @@ impl History {
             0..300 => self.claim(at).await,
             300..600 => self.lease(at).await,
             600..850 => self.settle(at).await,
-            850..930 => self.redrive(at).await,
+            850..900 => self.redrive(at).await,
+            900..930 => self.discard(at).await,
             930..940 => self.purge(at).await,
             940..990 => self.advance(),
             990..995 => self.set_wall(),
@@ -162,6 +163,24 @@ impl History {
 
     fn wall(&self) -> i64 {
         self.model.now + self.wall_ahead
+    }
+
+    async fn discard(&mut self, at: &str) {
+        if self.model.events.is_empty() {
+            return;
+        }
+        let event = self.rng.usize(..self.model.events.len());
+        let (only, force, known) = (self.maybe_handler(), self.rng.bool(), self.some_handlers());
+        let how = discard(only, force, &known);
+        let name = self.model.events[event].name.clone();
+        let said = self.stand.store.discard(pair(&name), how).await;
+        let Some(event) = self.model.find(&name) else {
+            return assert_eq!(said.map(|done| done.tasks), Err(LedgerError::NotFound), "{at}: {name} is purged");
+        };
+        let wall = self.wall();
+        let expected = self.model.discard(event, only, force, &known, wall);
+        assert_eq!(said.map(|done| done.tasks), expected, "{at}: only {only:?}, force {force}, known {known:?}");
+        self.compare(event, at).await;
     }
 
     fn advance(&mut self) {

@@ -1,6 +1,8 @@
 //! The store: one contract for every backend, random histories against a model, and what is SQLite's own.
 
+mod batch;
 mod contract;
+mod discard;
 mod groups;
 mod history;
 mod listing;
@@ -8,6 +10,7 @@ mod model;
 mod purge;
 mod redrive;
 mod start;
+mod stats;
 mod unreadable;
 
 /// Runs each promise against each backend.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hookgate::ledger::{Settlement, Verb};
+use hookgate::ledger::{LedgerError, Settlement, Verb};
 use hookgate::model::{EventState, TaskState};
 
 /// Times here are microseconds of the ledger's own clock, but for retention's.
@@ -57,6 +57,14 @@ impl Task {
 
     const fn is_open(&self) -> bool {
         matches!(self.state, TaskState::Pending | TaskState::Running)
+    }
+
+    /// A lease that has ended is nobody's any more.
+    fn lose(&mut self, now: i64) {
+        if self.may(Verb::Lose) && self.due <= now {
+            self.history.push((self.attempts, "lost"));
+            (self.state, self.due, self.delay) = (Verb::Lose.transition().to, now, 0);
+        }
     }
 
     fn anew(&mut self, now: i64) {
@@ -192,6 +200,7 @@ impl Model {
         let now = self.now;
         let Some(number) = find(&self.tasks, only) else { return 0 };
         let task = &mut self.tasks[number];
+        task.lose(now);
         let verb = if force { Verb::ForceRedrive } else { Verb::Redrive };
         if !task.may(verb) && task.state != TaskState::Pending {
             return 0;
@@ -232,6 +241,35 @@ impl Model {
         (bodies, events, touched)
     }
 
+    /// How many tasks are discarded by it, of an event that is there; or that one of the chosen runs.
+    pub(super) fn discard(
+        &mut self,
+        event: usize,
+        only: Option<&str>,
+        force: bool,
+        known: &[&str],
+        wall: i64,
+    ) -> Result<u64, LedgerError> {
+        let now = self.now;
+        let mut chosen: Vec<&mut Task> =
+            self.tasks.iter_mut().filter(|task| task.event == event && only.is_none_or(|only| only == task.handler)).collect();
+        if chosen.iter().any(|task| task.state == TaskState::Running && task.due > now) {
+            return Err(LedgerError::TaskRunning);
+        }
+        let mut discarded = 0;
+        for task in &mut chosen {
+            if task.state == TaskState::Dead || force || !known.contains(&task.handler.as_str()) {
+                task.lose(now);
+                if task.may(Verb::Discard) {
+                    task.state = Verb::Discard.transition().to;
+                    task.ended = wall;
+                    discarded += 1;
+                }
+            }
+        }
+        Ok(discarded)
+    }
+
     /// The store is closed and opened when the wall clock shows `wall`.
     pub(super) fn restart(&mut self, wall: i64) {
         self.now = wall;
@@ -239,7 +277,7 @@ impl Model {
             match task.state {
                 TaskState::Running => task.due = wall + task.delay,
                 TaskState::Pending => task.due = task.due.min(wall + task.delay),
-                TaskState::Done | TaskState::Dead => {}
+                TaskState::Done | TaskState::Dead | TaskState::Discarded => {}
             }
         }
     }
