@@ -6,6 +6,7 @@ use super::StartError;
 use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
+use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
 use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
 use crate::model::{Ack, Headers, SourceName};
 use crate::verify::Verifier;
@@ -56,16 +57,31 @@ fn source(source: &SourceSettings) -> GatewaySource {
 }
 
 /// Every handler, ready to be called.
-pub(super) fn workers(settings: &Settings, client: &HttpClient, print: &Print) -> Result<Vec<Worker>, StartError> {
+pub(super) fn workers(
+    settings: &Settings,
+    client: &HttpClient,
+    print: &Print,
+    commands: &Commands,
+) -> Result<Vec<Worker>, StartError> {
     let worker = |handler: &HandlerSettings| {
-        worker(handler, settings, client, print).map_err(|error| StartError::Handler(handler.name.clone(), error))
+        worker(handler, settings, client, print, commands).map_err(|error| StartError::Handler(handler.name.clone(), error))
     };
     settings.handlers.iter().map(worker).collect()
 }
 
-fn worker(handler: &HandlerSettings, settings: &Settings, client: &HttpClient, print: &Print) -> Result<Worker, InvalidKey> {
+fn worker(
+    handler: &HandlerSettings,
+    settings: &Settings,
+    client: &HttpClient,
+    print: &Print,
+    commands: &Commands,
+) -> Result<Worker, InvalidKey> {
     let called: Arc<dyn Handler> = match &handler.kind {
         HandlerKind::Printer => Arc::new(Printer(Arc::clone(print))),
+        HandlerKind::Exec(exec) => {
+            let (command, env, supervisor) = (exec.command.clone(), exec.env.clone(), exec.supervisor.clone());
+            Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
+        }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
             client: client.clone(),
             url: http.url.clone(),

@@ -89,6 +89,7 @@ fn log_attempt(attempt: &AttemptNotice) {
         Settlement::Done => ("done", None, None),
         Settlement::RetryIn(delay) => ("retry", Some(micros(delay)), None),
         Settlement::Dead(reason) => ("dead", None, Some(reason.as_str())),
+        Settlement::GivenBack => ("given-back", None, None),
     };
     tracing::info!(
         handler.name = %attempt.handler,
@@ -97,6 +98,8 @@ fn log_attempt(attempt: &AttemptNotice) {
         attempt = attempt.attempt,
         outcome = attempt.outcome.code(),
         status = attempt.outcome.status(),
+        exit_code = attempt.outcome.exit_code(),
+        signal = attempt.outcome.signal(),
         error = attempt.outcome.error(),
         settlement,
         retry_in_us = retry_in,

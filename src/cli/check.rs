@@ -149,6 +149,12 @@ pub(super) fn handler_secrets(handler: &HandlerSettings) -> Vec<(String, Fingerp
 pub(super) fn handler_target(handler: &HandlerSettings) -> String {
     match &handler.kind {
         HandlerKind::Printer => "prints each event here".to_owned(),
+        HandlerKind::Exec(exec) => match exec.command.as_slice() {
+            [program] => format!("runs {program}"),
+            // An argument may be a token.
+            [program, arguments @ ..] => format!("runs {program} with {}", print::counted(arguments.len() as u64, "argument")),
+            [] => String::new(),
+        },
         HandlerKind::Http(http) => {
             let mut url = http.url.clone();
             url.set_query(None);
@@ -165,6 +171,7 @@ fn handler_sentence(handler: &HandlerSettings) -> String {
     let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };
     let signed = match &handler.kind {
         HandlerKind::Printer => "",
+        HandlerKind::Exec(_) => ", done by exit code 0",
         HandlerKind::Http(http) if http.resign => ", signed anew as the provider does",
         HandlerKind::Http(_) => ", signed by Standard Webhooks",
     };

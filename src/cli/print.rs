@@ -9,7 +9,7 @@ use super::exit::Failure;
 use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, StrayNotice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
-use crate::model::{Outcome, Timestamp, Verdict};
+use crate::model::{CommandEnd, Ending, Outcome, Timestamp, Verdict, signal_name};
 
 /// Dim, for what is seldom needed.
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -231,11 +231,25 @@ fn status_words(status: u16) -> String {
     paint(format!("[{status}]"), style)
 }
 
+/// The end of a command by itself.
+pub(super) fn exit_words(code: u8) -> String {
+    format!("[exit {code}]")
+}
+
+/// The end of a command by a signal.
+pub(super) fn signal_words(signal: i32) -> String {
+    signal_name(signal).map_or_else(|| format!("[signal {signal}]"), |name| format!("[{name}]"))
+}
+
 /// A call of a handler that went otherwise than well, as `serve` prints it.
 pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
     let time = paint(clock(notice.at), DIM);
     let how = match &notice.outcome {
         Outcome::Answered { status, .. } => status_words(*status),
+        Outcome::Command(CommandEnd { ending: Ending::Exited(code), .. }) => {
+            paint(exit_words(*code), if *code == 0 { GREEN } else { RED })
+        }
+        Outcome::Command(CommandEnd { ending: Ending::Signalled(signal), .. }) => paint(signal_words(*signal), RED),
         other => paint(other.error().unwrap_or("failed"), RED),
     };
     let then = match notice.settlement {
@@ -246,6 +260,7 @@ pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
         Settlement::Dead(reason) => {
             format!("{} ({reason}); hookgate redrive {}/{}", paint("dead", RED), notice.source, notice.event_id)
         }
+        Settlement::GivenBack => paint("again after the next start", YELLOW),
     };
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
     let arrow = call_arrow(stdout);

@@ -84,8 +84,6 @@ const LATER: &[&str] = &[
     "inflight_wait",
     "relay_sweep",
     "max_age",
-    "exec",
-    "env",
 ];
 
 /// The parser repeats a value of the wrong type, and that may be a secret written where its name belongs.
@@ -117,7 +115,6 @@ fn shape_help(message: &str) -> Option<&'static str> {
         ("where usize is expected", "write a number without quotes"),
         ("where a string is expected", "write text in quotes, a duration as \"30s\", a size as \"1MiB\""),
         ("missing field `provider`", "say whose deliveries come here: provider = \"stripe\""),
-        ("missing field `url`", "say where it listens: url = \"http://127.0.0.1:9000/hook\""),
         ("invalid socket address", "write an address and a port: \"127.0.0.1:8080\""),
         ("duplicate key", "give the second one another name"),
     ];

@@ -168,7 +168,11 @@ pub struct HandlerText {
     /// The types that it wants.
     pub events: Option<Vec<Spanned<String>>>,
     /// Where it listens.
-    pub url: Spanned<String>,
+    pub url: Option<Spanned<String>>,
+    /// The command that is run.
+    pub exec: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Names of variables that the command gets too.
+    pub env: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long a call may take.
     pub timeout: Option<Spanned<DurationText>>,
     /// Calls at a time.
@@ -185,7 +189,7 @@ pub struct HandlerText {
     pub resign: bool,
     /// Delays between attempts.
     pub retry: Option<Spanned<Vec<Spanned<DurationText>>>>,
-    /// Statuses that end a task for good.
+    /// Statuses, or a command's exit codes, that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,
     /// Failures in a row after which it is left alone.

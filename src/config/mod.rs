@@ -10,6 +10,7 @@ mod env;
 mod error;
 mod file;
 mod resolve;
+mod resolve_exec;
 mod resolve_handler;
 mod resolve_limits;
 mod resolve_source;
@@ -152,7 +153,7 @@ pub struct HandlerSettings {
     pub concurrency: usize,
     /// Delays between attempts; one more attempt than delays.
     pub retry: Vec<Duration>,
-    /// Statuses that end a task for good, besides 410.
+    /// Statuses that end a task for good, besides 410; of a command its exit codes.
     pub final_statuses: Vec<u16>,
     /// After so many failures in a row it is left alone but for probes; zero is never.
     pub breaker_failures: u32,
@@ -163,8 +164,28 @@ pub struct HandlerSettings {
 pub enum HandlerKind {
     /// An internal HTTP service.
     Http(HttpSettings),
+    /// A command.
+    Exec(ExecSettings),
     /// Printed by `serve`.
     Printer,
+}
+
+/// How a command is run.
+pub struct ExecSettings {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The variables of our environment that it gets too.
+    pub env: Vec<(String, String)>,
+    /// Those that it should get and that are not set.
+    pub unset: Vec<String>,
+    /// This program's own binary, which supervises it.
+    pub supervisor: PathBuf,
+}
+
+impl fmt::Debug for ExecSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecSettings").field("program", &self.command.first()).finish_non_exhaustive()
+    }
 }
 
 /// How an HTTP handler is called.

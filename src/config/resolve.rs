@@ -13,7 +13,7 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, addresses, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, addresses, demo, resolve_exec, resolve_limits, resolve_source, secrets};
 use crate::model::Secret;
 use crate::preset::{self, Preset};
 use crate::verify::{KEY_BYTES_SHORT, fingerprint};
@@ -99,6 +99,9 @@ pub fn load_text(
     if let Some(url) = &flags.forward_to {
         resolve_handler::check_forward_to(&written)?;
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
+    }
+    if keys != Keys::Leave {
+        warnings.extend(resolve_exec::warnings(&all_handlers));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
     let limits = resolve_limits::limits(&written.limits)?;

@@ -46,6 +46,11 @@ impl<'a> Reader<'a> {
         Self { env, loopback, keys, strict, doubts: RefCell::new(Vec::new()) }
     }
 
+    /// Where variables are read.
+    pub(super) const fn env(&self) -> &'a Environment {
+        self.env
+    }
+
     /// Reads what a secret's text names.
     ///
     /// # Errors

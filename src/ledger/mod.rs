@@ -131,6 +131,8 @@ pub enum Settlement {
     RetryIn(Duration),
     /// Given up.
     Dead(Reason),
+    /// Due at once, as if it had not been tried: its attempt is recorded, and is none of its schedule.
+    GivenBack,
 }
 
 /// One finished call, to be kept with its task.

@@ -17,6 +17,7 @@ mod cli;
 mod config;
 mod crash;
 mod duplicates;
+mod exec;
 mod forwarding;
 mod layers;
 mod leases;

@@ -79,14 +79,19 @@ pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
         from(Verb::Lease)
     )
 });
-pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error, \
+     exit_code, signal, output, output_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// One that nobody told the end of.
+pub(super) const ADD_LOST_ATTEMPT: &str =
+    "INSERT INTO attempt (task, number, started_at_us, outcome) VALUES (?1, ?2, ?3, 'lost')";
 pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_type, e.key, e.received_at_us, p.headers, p.body \
      FROM event e JOIN source s ON s.id = e.source_id JOIN payload p ON p.event = e.id WHERE e.id = ?1";
 
 pub(super) static FINISH: LazyLock<String> = LazyLock::new(|| settle(Verb::Finish));
 pub(super) static RETRY: LazyLock<String> = LazyLock::new(|| settle(Verb::Retry));
 pub(super) static BURY: LazyLock<String> = LazyLock::new(|| settle(Verb::Bury));
+pub(super) static GIVE_BACK: LazyLock<String> =
+    LazyLock::new(|| settle(Verb::GiveBack).replace("SET ", "SET tries = tries - 1, "));
 /// Test only, for the flaw `fencing-missing`: a result counts whoever holds the lease.
 pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
      WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
@@ -164,8 +169,8 @@ pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
 });
 pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives FROM task t \
      JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
-pub(super) const ATTEMPTS_OF_TASK: &str =
-    "SELECT number, started_at_us, duration_us, outcome, status, error FROM attempt WHERE task = ?1 ORDER BY number";
+pub(super) const ATTEMPTS_OF_TASK: &str = "SELECT number, started_at_us, duration_us, outcome, status, error, exit_code, signal, output, output_bytes \
+     FROM attempt WHERE task = ?1 ORDER BY number";
 pub(super) const BODY: &str = "SELECT body FROM payload WHERE event = ?1";
 pub(super) const OPEN_TASKS: &str = "SELECT count(*) FROM task WHERE handler_id = ?1 AND state IN ('pending', 'running')";
 
@@ -248,7 +253,7 @@ mod tests {
         }
         assert!(!turns.contains("B-TREE"), "{turns}");
         assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
-        for settle in [&FINISH, &RETRY, &BURY] {
+        for settle in [&FINISH, &RETRY, &BURY, &GIVE_BACK] {
             assert_eq!(steps(&conn, settle), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         }
         assert_eq!(steps(&conn, KEEP_LEASES), "SCAN task USING INDEX task_running");
@@ -306,6 +311,7 @@ mod tests {
             ADD_TASK,
             SOURCE_OF_EVENT,
             ADD_ATTEMPT,
+            ADD_LOST_ATTEMPT,
             WORK,
             SETTLE_UNFENCED,
             TASKED,

@@ -11,12 +11,10 @@ use super::sql;
 use super::turns::Share;
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Attempt, Lease, Settled, Settlement, Unreadable, Verb, Work};
-use crate::model::{EventId, HandlerName, Outcome, Reason, SourceName, TaskState, Timestamp};
+use crate::model::{EventId, HandlerName, Reason, SourceName, TaskState, Timestamp};
 
 /// One lease takes no further task once the bodies have so many bytes.
 const LEASED_BYTES: u64 = 8 << 20;
-/// How an attempt ended that nobody told the end of.
-const LOST: &str = "lost";
 
 /// A leased task before its event is read.
 #[derive(Debug)]
@@ -62,10 +60,7 @@ pub(super) fn lease(
         body_bytes = body_bytes.saturating_add(task.body_bytes);
         if task.state == TaskState::Running {
             let began_at = task.leased_at_us.unwrap_or(tx.now_us);
-            tx.execute(
-                sql::ADD_ATTEMPT,
-                params![task.id, task.attempts, began_at, None::<i64>, LOST, None::<u16>, None::<&str>],
-            )?;
+            tx.execute(sql::ADD_LOST_ATTEMPT, params![task.id, task.attempts, began_at])?;
         }
         let ends_at = tx.now_us.saturating_add(lease_us);
         let changed = tx.execute(&sql::LEASE, params![task.id, task.claim_seq, ends_at, lease_us, tx.now_us])?;
@@ -175,6 +170,8 @@ pub(super) fn settle(tx: &mut Tx<'_>, lease: &Lease, attempt: &Attempt, settleme
     let took_us = micros(attempt.duration);
     // The call began when it says, but not before its lease: the length is the caller's measure.
     let began_at = tx.now_us.saturating_sub(took_us).max(was.leased_at_us.unwrap_or(i64::MIN));
+    let outcome = &attempt.outcome;
+    let output = outcome.output();
     tx.execute(
         sql::ADD_ATTEMPT,
         params![
@@ -182,20 +179,20 @@ pub(super) fn settle(tx: &mut Tx<'_>, lease: &Lease, attempt: &Attempt, settleme
             was.attempts,
             began_at,
             took_us,
-            attempt.outcome.code(),
-            attempt.outcome.status(),
-            error_text(&attempt.outcome)
+            outcome.code(),
+            outcome.status(),
+            outcome.error(),
+            outcome.exit_code(),
+            outcome.signal(),
+            output.map(|output| output.text.as_str()),
+            output.map(|output| i64::try_from(output.bytes).unwrap_or(i64::MAX)),
         ],
     )?;
-    if matches!(settlement, Settlement::RetryIn(_)) {
+    if matches!(settlement, Settlement::RetryIn(_) | Settlement::GivenBack) {
         let handler = tx.names.handler_name(tx.conn, was.handler)?;
         tx.wakes.push(handler);
     }
     Ok(Settled::Recorded)
-}
-
-fn error_text(outcome: &Outcome) -> Option<&str> {
-    outcome.error()
 }
 
 /// One conditional statement. It changes one row, or the lease is not ours any more.
@@ -204,6 +201,7 @@ fn move_task(tx: &Tx<'_>, lease: &Lease, settlement: Settlement) -> rusqlite::Re
         Settlement::Done => (Verb::Finish, &sql::FINISH, None, None),
         Settlement::RetryIn(delay) => (Verb::Retry, &sql::RETRY, Some(micros(delay)), None),
         Settlement::Dead(reason) => (Verb::Bury, &sql::BURY, None, Some(reason)),
+        Settlement::GivenBack => (Verb::GiveBack, &sql::GIVE_BACK, Some(0), None),
     };
     let statement = if planted(Flaw::FencingMissing) { sql::SETTLE_UNFENCED } else { statement };
     let due_at = delay_us.map(|delay_us| tx.now_us.saturating_add(delay_us));

@@ -110,9 +110,10 @@ impl History {
             return;
         }
         let (lease, task, holder) = self.leases.swap_remove(self.rng.usize(..self.leases.len()));
-        let settlement = match self.rng.u8(..4) {
+        let settlement = match self.rng.u8(..5) {
             0 | 1 => Settlement::RetryIn(Duration::from_millis(self.rng.u64(..600_000))),
             2 => Settlement::Done,
+            3 => Settlement::GivenBack,
             _ => Settlement::Dead(Reason::AttemptsExhausted),
         };
         let expected = if self.model.settle(task, holder, settlement) { Settled::Recorded } else { Settled::LeaseLost };

@@ -131,6 +131,7 @@ impl Model {
             Settlement::Done => Verb::Finish,
             Settlement::RetryIn(_) => Verb::Retry,
             Settlement::Dead(_) => Verb::Bury,
+            Settlement::GivenBack => Verb::GiveBack,
         };
         if task.holder != holder || !task.may(verb) {
             return false;
@@ -139,6 +140,9 @@ impl Model {
         task.history.push((task.attempts, "answered"));
         if let Settlement::RetryIn(delay) = settlement {
             (task.delay, task.due) = (micros(delay), now + micros(delay));
+        }
+        if settlement == Settlement::GivenBack {
+            (task.delay, task.due, task.tries) = (0, now, task.tries - 1);
         }
         true
     }
