@@ -8,7 +8,9 @@ use super::Gateway;
 use crate::config::{Settings, SourceSettings};
 use crate::gateway::Worker;
 use crate::ledger::LedgerError;
-use crate::model::{HandlerName, HandlerReport, HandlerState, REPORT_VERSION, Secret, SourceName, SourceReport};
+use crate::model::{
+    Fingerprint, HandlerName, HandlerReport, HandlerState, REPORT_VERSION, Secret, SecretReport, SourceName, SourceReport,
+};
 
 /// What is configured, as listings show it.
 pub(super) struct Known {
@@ -49,7 +51,12 @@ fn source(source: &SourceSettings) -> SourceReport {
         path: format!("/hooks/{}", source.name),
         pending: source.verifier.is_pending(),
         retired: source.retired,
+        secrets: source.verifier.fingerprints().iter().map(secret).collect(),
     }
+}
+
+fn secret((slot, fingerprint, short): &(String, Fingerprint, bool)) -> SecretReport {
+    SecretReport { slot: slot.clone(), fingerprint: fingerprint.clone(), short: *short }
 }
 
 impl Gateway {

@@ -31,7 +31,7 @@ pub use outcome::Outcome;
 pub use remark::{InvalidRemark, Who, Why};
 pub use report::{AttemptReport, DeliveryPage, DeliveryReport, DiscardReport, EventReport, REPORT_VERSION, TaskReport};
 pub use secret::{Fingerprint, InvalidSecret, Secret};
-pub use standing::{HandlerReport, HandlerState, ReloadReport, SourceReport};
+pub use standing::{HandlerReport, HandlerState, ReloadReport, SecretReport, SourceReport};
 pub use state::{EventState, Reason, TaskState, UnknownWord, Verdict};
 pub use stats::{DeliveryCounts, EventCounts, HandlerStats, SourceStats, StatsReport, TaskCounts};
 pub use time::Timestamp;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HandlerName, REPORT_VERSION, SourceName, Timestamp};
+use super::{Fingerprint, HandlerName, REPORT_VERSION, SourceName, Timestamp};
 
 /// Whether a handler is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,19 @@ pub struct SourceReport {
     pub pending: bool,
     /// Whether it answers 410.
     pub retired: bool,
+    /// The secrets that it takes now, the newest of each slot first.
+    pub secrets: Vec<SecretReport>,
+}
+
+/// A secret, by what names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretReport {
+    /// Which of the provider's secrets it is.
+    pub slot: String,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Whether it has under 16 bytes.
+    pub short: bool,
 }
 
 /// What a reload did.

@@ -98,6 +98,16 @@ mod tests {
         );
     }
 
+    /// Does not compile where the libraries leave states behind. Those of an HMAC are two of its hash and no more.
+    #[test]
+    fn a_state_is_wiped_when_it_goes() {
+        const fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+        is_wiped::<Sha256>();
+        is_wiped::<Sha384>();
+        is_wiped::<Sha512>();
+        assert!(std::mem::needs_drop::<Hmac<Sha256>>());
+    }
+
     #[test]
     fn an_empty_key_makes_no_state() {
         assert!(Keyed::new(Algorithm::HmacSha256, b"").is_none());

@@ -58,7 +58,8 @@ async fn a_failing_handler_keeps_no_other_waiting_and_no_delivery_unanswered() {
     let tables = handler("down", &down.url(), "breaker_failures = 1") + &handler("up", &up.url(), "");
     let gateway = Gateway::start(&format!("{SOURCES}{tables}")).await;
     gateway.accept("evt_1", "invoice.paid").await;
-    (gateway.attempt().await, gateway.attempt().await);
+    gateway.attempt().await;
+    gateway.attempt().await;
     assert_eq!(gateway.handler("down").await["state"], "failing");
     gateway.accept("evt_2", "invoice.paid").await;
     assert_eq!(gateway.attempt().await.handler.as_str(), "up");
@@ -94,7 +95,8 @@ async fn a_paused_handler_is_not_called_until_it_is_resumed_restarts_included() 
     assert_eq!(target.count(), 0);
     assert!(gateway.set_handler("billing", "resume").await);
     assert!(!gateway.set_handler("billing", "resume").await);
-    (gateway.attempt().await, gateway.attempt().await);
+    gateway.attempt().await;
+    gateway.attempt().await;
     for id in ["evt_1", "evt_2"] {
         assert_eq!(attempts(&gateway, id).await, 1, "{id}: the pause cost nothing");
     }

@@ -63,6 +63,8 @@ fn ask_everything(aviary: &Aviary, serving: &Serving) {
     let commands: &[(&[&str], i32)] = &[
         (&["check"], 0),
         (&["check", "--json"], 0),
+        (&["handlers", "--json"], 0),
+        (&["reload"], 0),
         (&["log"], 0),
         (&["log", "--json"], 0),
         (&["log", "-v", "-v", "-v", "--verdict", "rejected"], 0),
@@ -84,7 +86,15 @@ fn ask_everything(aviary: &Aviary, serving: &Serving) {
     for (authorization, paths) in [
         (
             right.as_str(),
-            &["/readyz", "/api/v1/deliveries", "/api/v1/events?source=stripe&event_id=evt_1", "/api/v1/deliveries?x=1", "/x"][..],
+            &[
+                "/readyz",
+                "/api/v1/deliveries",
+                "/api/v1/events?source=stripe&event_id=evt_1",
+                "/api/v1/sources",
+                "/api/v1/handlers",
+                "/api/v1/deliveries?x=1",
+                "/x",
+            ][..],
         ),
         (&format!("Bearer {}", canary("wrong-token")), &["/readyz", "/api/v1/deliveries"]),
         (&canary("no-scheme"), &["/api/v1/deliveries"]),

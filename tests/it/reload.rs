@@ -88,7 +88,8 @@ async fn more_slots_are_used_at_once() {
     gateway.reload(&with(2)).await;
     target.call().await;
     gate.let_through(2);
-    (gateway.attempt().await, gateway.attempt().await);
+    gateway.attempt().await;
+    gateway.attempt().await;
     assert_eq!(target.most_at_once(), 2);
 }
 

@@ -280,6 +280,9 @@ async fn a_secret_that_comes_later_or_is_rotated_is_found_at_a_reload() {
     files.write("newest", second.as_bytes(), 0o600);
     gateway.reload(&text).await;
     assert_eq!((sends(first).await, sends(second).await), (200, 200), "while it is rotated both are taken");
+    let fingerprints = gateway.get("sources").await["sources"][0]["secrets"].clone();
+    let secret = |text: &str| json!({ "slot": "signing", "fingerprint": print_of(text), "short": false });
+    assert_eq!(fingerprints, json!([secret(second), secret(first)]));
     fs::remove_file(files.0.path().join("older")).expect("it is there");
     gateway.reload(&text).await;
     assert_eq!((sends(first).await, sends(second).await), (401, 200));
