@@ -4,10 +4,14 @@ mod access;
 mod announce;
 mod bug;
 mod check;
+mod completions;
 mod exit;
 mod filter;
+mod init;
 mod log;
+mod man;
 mod print;
+mod providers;
 mod redrive;
 mod replay;
 mod serve;
@@ -77,6 +81,14 @@ enum Command {
     Redrive(redrive::RedriveArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(check::CheckArgs),
+    /// Write a commented config with each provider's own set-up steps and the URL to paste
+    Init(init::InitArgs),
+    /// The providers: how each signs, its ids, its deadline and retries
+    Providers(providers::ProvidersArgs),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands into a directory
+    Man(man::ManArgs),
 }
 
 /// Runs what was typed.
@@ -99,6 +111,10 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             Command::Log(args) => log::run(&global, args).await,
             Command::Redrive(args) => redrive::run(&global, args).await,
             Command::Check(args) => check::run(&global, &args),
+            Command::Init(args) => init::run(&global, &args),
+            Command::Providers(args) => providers::run(&global, &args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&global, &args),
         }
     });
     done.inspect_err(|failure| match format {

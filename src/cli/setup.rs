@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -10,6 +11,7 @@ use tracing_subscriber::filter::EnvFilter;
 use super::exit::{Failure, UNREACHABLE, USAGE};
 use super::{Global, LogFormat, voice};
 use crate::config::{self, ConfigError, ConfigErrorKind, Environment, Flags, Keys, Settings};
+use crate::preset::{self, Preset};
 
 /// One TLS provider for the whole process; a second one would make rustls panic.
 pub(super) fn install_crypto() {
@@ -48,6 +50,17 @@ pub(super) fn flags(global: &Global) -> Flags {
 pub(super) fn settings(flags: &Flags, keys: Keys) -> Result<Settings, Failure> {
     let mut text = None;
     config::load(flags, &Environment::of_process(), keys, &mut text).map_err(|error| failure(&error, text.as_ref()))
+}
+
+/// The providers that are built in.
+pub(super) fn builtin_presets() -> Vec<Arc<Preset>> {
+    preset::builtin_names().filter_map(preset::builtin).collect()
+}
+
+/// Every provider that there is.
+pub(super) fn presets(flags: &Flags) -> Result<Vec<Arc<Preset>>, Failure> {
+    let mut text = None;
+    config::load_presets(flags, &Environment::of_process(), &mut text).map_err(|error| failure(&error, text.as_ref()))
 }
 
 pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> Failure {

@@ -25,7 +25,7 @@ use crate::verify::Verifier;
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use error::{blanked, nearest};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
-pub use resolve::{Flags, Keys, load, load_text};
+pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
 pub use secrets::NamedSecret;
 
 /// The variables that the gateway reads: a copy, so that tests need not change the process's own.

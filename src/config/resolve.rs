@@ -49,18 +49,35 @@ pub enum Keys {
 /// # Errors
 /// Everything that is wrong with it, the first thing first.
 pub fn load(flags: &Flags, env: &Environment, keys: Keys, text: &mut Option<(PathBuf, String)>) -> Result<Settings, ConfigError> {
-    let named = flags.config.clone().or_else(|| env.var("HOOKGATE_CONFIG").map(PathBuf::from));
-    let path = match named {
-        Some(path) => Some(path),
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
-    };
-    let Some(path) = path else { return demo::settings(flags, env, keys) };
+    match read(flags, env, text)? {
+        None => demo::settings(flags, env, keys),
+        Some((path, content)) => load_text(content, Some(path), flags, env, keys),
+    }
+}
+
+/// Where the config file is, whether it is there or not.
+#[must_use]
+pub fn file_path(flags: &Flags, env: &Environment) -> PathBuf {
+    named(flags, env).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+}
+
+fn named(flags: &Flags, env: &Environment) -> Option<PathBuf> {
+    flags.config.clone().or_else(|| env.var("HOOKGATE_CONFIG").map(PathBuf::from))
+}
+
+/// The config file, where there is one.
+fn read<'t>(
+    flags: &Flags,
+    env: &Environment,
+    text: &'t mut Option<(PathBuf, String)>,
+) -> Result<Option<&'t (PathBuf, String)>, ConfigError> {
+    let path = named(flags, env).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    let Some(path) = path else { return Ok(None) };
     let content = std::fs::read_to_string(&path).map_err(|error| {
         ConfigError::plain(format!("cannot read the config file {}: {error}", path.display()))
             .help("name another with --config FILE, or leave it out for a demo on loopback")
     })?;
-    let (path, content) = text.insert((path, content));
-    load_text(content, Some(path), flags, env, keys)
+    Ok(Some(text.insert((path, content))))
 }
 
 /// The same for a text in hand.
@@ -190,9 +207,27 @@ fn admin_token(
     Ok(named.secret)
 }
 
+/// The providers that there are: the built-in ones, and those of the config file, where there is one. The rest of the file need not be
+/// right.
+///
+/// # Errors
+/// The file is no TOML, or a provider of it is none.
+pub fn load_presets(
+    flags: &Flags,
+    env: &Environment,
+    text: &mut Option<(PathBuf, String)>,
+) -> Result<Vec<Arc<Preset>>, ConfigError> {
+    let Some((_, content)) = read(flags, env, text)? else { return Ok(builtin()) };
+    Ok(presets(&toml::from_str(content)?)?.0)
+}
+
+fn builtin() -> Vec<Arc<Preset>> {
+    preset::builtin_names().filter_map(preset::builtin).collect()
+}
+
 /// The built-in presets and the operator's own, and what there is to warn about.
 fn presets(written: &ConfigText) -> Result<(Vec<Arc<Preset>>, Vec<String>), ConfigError> {
-    let mut all: Vec<Arc<Preset>> = preset::builtin_names().filter_map(preset::builtin).collect();
+    let mut all = builtin();
     let mut warnings = Vec::new();
     for (name, text) in &written.providers {
         if all.iter().any(|preset| **preset.name() == **name.get_ref()) {

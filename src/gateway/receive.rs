@@ -17,7 +17,7 @@ use super::{Held, Load, Problem, Routes, Source};
 use crate::clock::Clock;
 use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
 use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
-use crate::verify::{Admitted, Refusal, RefusalKind};
+use crate::verify::{Admitted, Refusal};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
 const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
@@ -230,12 +230,7 @@ impl Receiver {
 
     /// Step 7 or 9 said no. The cause goes to the log alone.
     fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Answer {
-        let problem = match refusal.kind() {
-            RefusalKind::NotReady => Problem::SourceNotReady,
-            RefusalKind::Unproven => Problem::NotAuthentic(entry.source.settings.reject_status),
-            RefusalKind::Unreadable if *refusal == Refusal::EventIdMissing => Problem::EventIdMissing,
-            RefusalKind::Unreadable => Problem::MalformedBody,
-        };
+        let problem = Problem::of_refusal(refusal, entry.source.settings.reject_status);
         self.scribe.turn_away(entry, problem, refusal.code())
     }
 

@@ -169,6 +169,12 @@ impl Check {
         std::iter::once(&self.signature.from).chain(time).chain(self.message.locators())
     }
 
+    /// What it computes, in a word.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.algorithm.as_str()
+    }
+
     /// How it signs, as a part of a sentence. `tolerance` is the source's own, where it has one.
     #[must_use]
     pub fn sentence(&self, tolerance: Option<Duration>) -> String {

@@ -57,6 +57,7 @@ pub struct Preset {
     name: Arc<str>,
     title: Option<String>,
     docs: Option<String>,
+    setup: Vec<String>,
     mark: Option<Mark>,
     methods: Vec<Box<str>>,
     body_limit: Option<usize>,
@@ -83,6 +84,12 @@ impl Preset {
     #[must_use]
     pub fn docs(&self) -> Option<&str> {
         self.docs.as_deref()
+    }
+
+    /// How a source of it is set up, step by step. `{url}` stands for the address to register, `{secret}` for where its secret is put.
+    #[must_use]
+    pub fn setup(&self) -> &[String] {
+        &self.setup
     }
 
     /// How well its rules are known.

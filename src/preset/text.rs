@@ -19,6 +19,8 @@ pub(super) type NotYet = Option<Spanned<IgnoredAny>>;
 pub struct ProviderText {
     pub title: Option<String>,
     pub docs: Option<String>,
+    #[serde(default)]
+    pub setup: Vec<String>,
     pub mark: Option<Spanned<String>>,
     pub methods: Option<Vec<Spanned<String>>>,
     pub body_limit: Option<Spanned<u32>>,

@@ -4,6 +4,7 @@
 //! become a claim, and interprets the presets of `preset`.
 
 mod admitted;
+mod age;
 mod candidates;
 mod form;
 mod hmac;

@@ -117,7 +117,7 @@ impl Verifier {
         if self.is_pending() {
             return Err(Refusal::SourceNotReady);
         }
-        let reading = Reading::new(&self.plan, &delivery.method, &delivery.headers, &delivery.body);
+        let reading = self.reading(delivery);
         if self.read_once.iter().any(|name| reading.is_repeated(name)) {
             return Err(Refusal::HeaderRepeated);
         }
@@ -157,6 +157,16 @@ impl Verifier {
             }
         }
         kept
+    }
+
+    /// A delivery, of which nothing is read yet.
+    pub(super) fn reading<'r>(&'r self, delivery: &'r Delivery) -> Reading<'r> {
+        Reading::new(&self.plan, &delivery.method, &delivery.headers, &delivery.body)
+    }
+
+    /// The rules of the checks that take part, in order.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().map(|armed| armed.rules(&self.preset))
     }
 
     /// The check that signs anew, with its newest secret; its plan.

@@ -1,8 +1,10 @@
 //! Our results as HTTP responses: acknowledgements as recorded, everything else as problem details (RFC 9457).
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 
 use crate::gateway::{Answer, Problem, RedriveError};
 use crate::ledger::LedgerError;
@@ -35,6 +37,29 @@ pub(super) fn of(answer: Answer) -> HttpResponse {
             response.body(ack.body)
         }
     }
+}
+
+/// An answer as it goes out, for who wants to know it without a listener.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The status.
+    pub status: u16,
+    /// The header fields, but for those of the connection.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What a delivery would be told.
+#[must_use]
+pub fn told(answer: Answer) -> Told {
+    let response = of(answer);
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let headers = response.headers().iter().map(field).collect();
+    let status = response.status().as_u16();
+    Told { status, headers, body: response.into_body().try_into_bytes().unwrap_or_default() }
 }
 
 /// A problem of the public listener. It ends the connection: only who was proven keeps one, see `unread::last`.

@@ -21,6 +21,7 @@ use crate::app::Gateway;
 use crate::config::Limits;
 use crate::model::Secret;
 
+pub use answer::{Told, told};
 pub use guard::Guard;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 

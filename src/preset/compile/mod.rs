@@ -27,6 +27,7 @@ pub fn compile(name: &str, text: &ProviderText) -> Result<(Preset, Vec<PresetWar
         name: name.into(),
         title: text.title.clone(),
         docs: text.docs.clone(),
+        setup: text.setup.clone(),
         mark: text.mark.as_ref().map(compile_mark).transpose()?,
         methods: compile_methods(text)?,
         body_limit: text.body_limit.as_ref().map(compile_body_limit).transpose()?,
