@@ -9,7 +9,7 @@ use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
 use crate::handler::{Handler, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
 use crate::ledger::{Journal, Ledger};
-use crate::model::{Ack, HandlerName, Headers, SourceName};
+use crate::model::{HandlerName, SourceName};
 use crate::verify::Verifier;
 
 /// Everything that runs, but for its listeners. A clone is cheap and the same gateway.
@@ -102,11 +102,6 @@ impl Gateway {
 
 fn source_settings(source: &SourceSettings) -> GatewaySource {
     let rule = source.preset.ack();
-    let (status, body, content_type) = source.ack.clone();
-    let mut headers = Headers::new();
-    if let Some(content_type) = content_type {
-        headers.push("content-type", content_type);
-    }
     GatewaySource {
         name: source.name.clone(),
         verifier: Arc::clone(&source.verifier),
@@ -121,7 +116,7 @@ fn source_settings(source: &SourceSettings) -> GatewaySource {
         reject_mismatch: source.reject_mismatch,
         volatile: source.preset.volatile().iter().map(ToString::to_string).collect(),
         reject_status: rule.reject,
-        ack: Ack { status, headers, body: body.into() },
+        ack: source.recorded_ack(),
     }
 }
 

@@ -8,8 +8,17 @@ use super::exit::{Failure, OK};
 use super::{Global, print, setup};
 use crate::config::{HandlerKind, HandlerSettings, Keys, Settings, SourceSettings};
 
+const EXAMPLES: &str = "Examples:
+  hookgate check
+  hookgate check --config /etc/hookgate/hookgate.toml
+  hookgate check --json | jq -r 'select(.pending) | .source'
+
+It changes nothing and calls nobody. Secrets are named by their fingerprints. Warnings go to stderr and leave the exit code at 0; an \
+error is exit code 2.";
+
 /// `check`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct CheckArgs {
     /// One JSON object for each source and handler
     #[arg(long)]

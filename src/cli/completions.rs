@@ -7,7 +7,8 @@ use super::exit::{Failure, OK};
 use super::{Cli, print};
 
 const EXAMPLES: &str = "Where each shell looks for it:
-  hookgate completions bash > ~/.local/share/bash-completion/completions/hookgate
+  hookgate completions bash \\
+      > ~/.local/share/bash-completion/completions/hookgate
   hookgate completions zsh > \"${fpath[1]}/_hookgate\"
   hookgate completions fish > ~/.config/fish/completions/hookgate.fish
   hookgate completions elvish >> ~/.config/elvish/rc.elv

@@ -15,9 +15,9 @@ use crate::config::{self, Environment, Flags, Keys};
 use crate::preset::Preset;
 
 const EXAMPLES: &str = "Examples:
-  hookgate init                                               hookgate.toml for Stripe and GitHub
+  hookgate init                                for Stripe and GitHub
   hookgate init stripe --public-url https://hooks.example.com
-  hookgate init standard-webhooks --stdout                    look at it first
+  hookgate init standard-webhooks --stdout     look at it first
   hookgate init github --config /etc/hookgate/hookgate.toml
 
 `hookgate providers` lists the names. Nothing is asked, and no secret is written: the file names the variables that hold them.";

@@ -10,7 +10,7 @@ use super::{Cli, Global, print};
 
 const EXAMPLES: &str = "Examples:
   hookgate man | man -l -                      read the page of hookgate(1)
-  hookgate man ~/.local/share/man/man1         install all pages, then `man hookgate-serve`";
+  hookgate man ~/.local/share/man/man1         install the pages of all commands";
 
 /// `man`.
 #[derive(Debug, Args)]

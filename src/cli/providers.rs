@@ -12,11 +12,11 @@ use crate::config::nearest;
 use crate::preset::{Preset, builtin_names};
 
 const EXAMPLES: &str = "Examples:
-  hookgate providers                 every provider: the built-in ones and those of the config
-  hookgate providers stripe          how Stripe signs, its ids, its retries, and how to set it up
+  hookgate providers                           every provider, as a table
+  hookgate providers stripe                    all about one
   hookgate providers --json | jq -r .name
 
-A provider of your own is a [providers.NAME] table of the config.";
+A provider of your own is a [providers.NAME] table of the config, and is shown too.";
 
 /// `providers`.
 #[derive(Debug, Args)]

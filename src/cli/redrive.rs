@@ -11,22 +11,32 @@ use crate::config::Keys;
 use crate::model::{EventReport, HandlerName};
 use crate::web::RedriveBody;
 
+const EXAMPLES: &str = "Examples:
+  hookgate redrive stripe/evt_1                its dead tasks
+  hookgate redrive stripe/evt_1 --force        the done ones too
+  hookgate redrive stripe/evt_1 --to-handler audit
+  hookgate redrive stripe/evt_1 --handler old --to-handler new
+
+An event that no handler wanted gets a task for each handler that matches by now. A handler that gets an event again gets it under \
+the same Idempotency-Key. Exit code 1 where an event is not in the ledger.";
+
 /// `redrive`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct RedriveArgs {
     /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
-    /// Only this handler's task
+    /// Only the task of this handler
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
-    /// Make a task for this handler, or move the chosen one to it
+    /// Make a task for this handler; with --handler, move that one's task to it
     #[arg(long, value_name = "NEW")]
     to_handler: Option<String>,
-    /// Done tasks too, not only dead ones
+    /// Done tasks too, not only dead ones: their handlers get the event again
     #[arg(long)]
     force: bool,
-    /// Do not ask
+    /// Do not ask on a terminal
     #[arg(long)]
     yes: bool,
     /// One JSON object for each event

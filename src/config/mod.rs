@@ -18,15 +18,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
+use crate::model::{Ack, HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use error::{blanked, nearest};
-pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
+pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
+pub(crate) use resolve_limits::default_body_limit;
+pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;
+pub(crate) use secrets::load_secret;
 
 /// The variables that the gateway reads: a copy, so that tests need not change the process's own.
 #[derive(Clone, Debug, Default)]
@@ -147,6 +150,16 @@ pub struct SourceSettings {
     pub reject_mismatch: bool,
     /// Status, body and content type of its acknowledgement.
     pub ack: (u16, String, Option<String>),
+}
+
+impl SourceSettings {
+    /// Its acknowledgement as it is recorded.
+    #[must_use]
+    pub fn recorded_ack(&self) -> Ack {
+        let (status, body, content_type) = self.ack.clone();
+        let headers = content_type.map(|kind| ("content-type".to_owned(), kind.into())).into_iter().collect();
+        Ack { status, headers, body: body.into() }
+    }
 }
 
 /// One that gets events.

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
 use super::{Environment, Limits, Loopback, NamedSecret, SourceSettings, resolve_limits, secrets};
-use crate::model::{SourceName, TypeGlob};
+use crate::model::{Ack, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
 
@@ -198,6 +198,13 @@ fn ack(text: &SourceText, preset: &Preset) -> Result<(u16, String, Option<String
         return Err(ConfigError::at(written.span(), "the content type has control characters"));
     }
     Ok((status, ack.body.clone().unwrap_or(preset_ack.1), content_type))
+}
+
+/// What a provider wants to be answered, where no source says otherwise.
+pub(crate) fn preset_ack(preset: &Preset) -> Ack {
+    let rule = preset.ack();
+    let headers = rule.content_type.iter().map(|kind| ("content-type".to_owned(), kind.clone().into())).collect();
+    Ack { status: rule.status, headers, body: rule.body.clone().into() }
 }
 
 /// The demo's source of a preset, from a secret in hand.

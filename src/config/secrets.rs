@@ -53,6 +53,15 @@ pub(super) fn load(text: &Spanned<SecretText>, env: &Environment, loopback: Loop
     Ok(NamedSecret { slot, origin, secret })
 }
 
+/// The same for a secret that was named on the command line.
+///
+/// # Errors
+/// It is empty or cannot be read.
+pub(crate) fn load_secret(text: SecretText, env: &Environment) -> Result<NamedSecret, ConfigError> {
+    let nowhere = |error| ConfigError { span: None, ..error };
+    load(&Spanned::new(0..0, text), env, Loopback::No).map_err(nowhere)
+}
+
 /// A file's bytes less one trailing newline; none where there is no file.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
     match fs::read(path) {

@@ -78,6 +78,22 @@ pub struct KeyRule {
     pub encoding: KeyEncoding,
 }
 
+impl KeyRule {
+    /// What it takes, as a part of a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let encoded = match self.encoding {
+            KeyEncoding::Utf8 => "the secret's text as it is",
+            KeyEncoding::Hex => "the secret decoded from hex",
+            KeyEncoding::Base64 => "the secret decoded from base64",
+        };
+        match &self.strip {
+            None => encoded.to_owned(),
+            Some(prefix) => format!("{encoded}, without `{prefix}`"),
+        }
+    }
+}
+
 /// How the elements of a signature's value are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parts {

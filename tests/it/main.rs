@@ -25,4 +25,6 @@ mod receive;
 mod redrive;
 mod refusals;
 mod replay;
+mod transcripts;
 mod verify;
+mod verify_command;
