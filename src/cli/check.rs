@@ -123,6 +123,7 @@ pub(super) fn handler_target(handler: &HandlerSettings) -> String {
 fn handler_sentence(handler: &HandlerSettings) -> String {
     let sources = match &handler.sources {
         None => "every source".to_owned(),
+        Some(names) if names.is_empty() => "no source".to_owned(),
         Some(names) => listed(names),
     };
     let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };

@@ -187,7 +187,8 @@ mod tests {
             let examples: Vec<&str> = code.iter().map(|line| line.trim()).filter(|line| line.starts_with("hookgate ")).collect();
             assert!(!examples.is_empty(), "`{name}` has no examples");
             for example in examples.iter().filter(|example| !example.ends_with('\\')) {
-                let typed = ["  ", " | ", " > ", " >> "].iter().fold(*example, |text, end| text.split(end).next().unwrap_or(text));
+                let typed =
+                    ["  ", " | ", " > ", " >> "].iter().fold(*example, |text, end| text.split(end).next().unwrap_or(text));
                 let words: Vec<String> = typed.split(' ').map(|word| word.replace('\'', "")).collect();
                 super::Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("`{typed}`: {error}"));
             }

@@ -157,14 +157,16 @@ fn tell(preset: &Preset) {
         fact("docs", docs);
     }
     if !preset.setup().is_empty() {
-        let variable = variable(preset, "signing");
+        let variable = variable(preset, preset.slots().first().unwrap_or(&"signing"));
         print::line("\nset-up");
         let url = format!("https://YOUR-HOST/hooks/{}", preset.name());
         for (number, step) in steps(preset, &url, &variable).iter().enumerate() {
             print::line(&format!("  {}. {step}", number + 1));
         }
     }
-    print::line(&format!("\n`hookgate init {}` writes a config with it.", preset.name()));
+    if is_builtin(preset) {
+        print::line(&format!("\n`hookgate init {}` writes a config with it.", preset.name()));
+    }
 }
 
 fn retries_sentence(window: Option<Duration>) -> String {

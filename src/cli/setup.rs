@@ -9,7 +9,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::EnvFilter;
 
 use super::exit::{Failure, UNREACHABLE, USAGE};
-use super::{Global, LogFormat, voice};
+use super::{Global, LogFormat, print, voice};
 use crate::config::{self, ConfigError, ConfigErrorKind, Environment, Flags, Keys, Settings};
 use crate::preset::{self, Preset};
 
@@ -63,17 +63,21 @@ pub(super) fn presets(flags: &Flags) -> Result<Vec<Arc<Preset>>, Failure> {
     config::load_presets(flags, &Environment::of_process(), &mut text).map_err(|error| failure(&error, text.as_ref()))
 }
 
+/// Everything that is wrong, each at its place.
 pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> Failure {
-    let code = match error.kind {
-        ConfigErrorKind::Usage => USAGE,
-        ConfigErrorKind::Unreachable => UNREACHABLE,
-    };
-    let rendered = match (&error.span, text) {
-        (Some(span), Some((path, content))) => return Failure { code, message: at_place(error, span.clone(), path, content) },
-        _ => error.message.clone(),
-    };
+    let usage = error.all().any(|error| error.kind == ConfigErrorKind::Usage);
+    let told: Vec<String> = error.all().map(|error| told(error, text)).collect();
+    // The first one gets its "error: " from who prints it.
+    let between = format!("\n\n{}: ", print::paint("error", print::RED.bold()));
+    Failure::new(if usage { USAGE } else { UNREACHABLE }, told.join(&between))
+}
+
+fn told(error: &ConfigError, text: Option<&(PathBuf, String)>) -> String {
+    if let (Some(span), Some((path, content))) = (&error.span, text) {
+        return at_place(error, span.clone(), path, content);
+    }
     let help = error.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-    Failure::new(code, format!("{rendered}{help}"))
+    format!("{}{help}", error.message)
 }
 
 /// The line, a caret, and what to do. Control characters of the file are shown as pictures by the renderer.

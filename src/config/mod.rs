@@ -3,6 +3,7 @@
 //!
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
+mod advice;
 mod demo;
 mod error;
 mod file;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Faults};
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, advice, demo, resolve_limits, resolve_source, secrets};
 use crate::preset::{self, Preset};
 
 /// The config file that is read where none is named, if it is there.
@@ -47,7 +47,7 @@ pub enum Keys {
 /// Reads the configuration: the text of the file, where there is one, goes to `text` so that errors can show their place.
 ///
 /// # Errors
-/// Everything that is wrong with it, the first thing first.
+/// Everything that is wrong with it: of a source or a handler the first thing.
 pub fn load(flags: &Flags, env: &Environment, keys: Keys, text: &mut Option<(PathBuf, String)>) -> Result<Settings, ConfigError> {
     match read(flags, env, text)? {
         None => demo::settings(flags, env, keys),
@@ -83,7 +83,7 @@ fn read<'t>(
 /// The same for a text in hand.
 ///
 /// # Errors
-/// Everything that is wrong with it, the first thing first.
+/// Everything that is wrong with it: of a source or a handler the first thing.
 pub fn load_text(
     content: &str,
     path: Option<&Path>,
@@ -96,47 +96,55 @@ pub fn load_text(
     let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
     let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
     let database = database(flags, env, written.database.as_ref())?;
-    let admin_token = admin_token(&written, env, loopback, keys)?;
-    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
-        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
-            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
-    }
+    // A source of a provider that is none would be wrong for that alone.
     let presets = presets(&written)?;
+    let mut faults = Faults::default();
+    let admin_token = faults.keep(admin_token(&written, env, loopback, keys)).flatten();
+    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+        let open = ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"));
+        faults.keep::<()>(Err(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1")));
+    }
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
     let context = HandlerContext { env, loopback, database: &database, keys, sources: &source_names };
     for (name, handler) in &written.handlers {
-        all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
+        all_handlers.extend(faults.keep(resolve_handler::resolve(name, handler, &context)));
     }
     if let Some(url) = &flags.forward_to {
-        resolve_handler::check_forward_to(&written)?;
-        all_handlers.push(resolve_handler::forward_to(url, &context)?);
+        faults.keep(resolve_handler::check_forward_to(&written));
+        all_handlers.extend(faults.keep(resolve_handler::forward_to(url, &context)));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
+    // Sources are judged by the limits.
     let limits = resolve_limits::limits(&written.limits)?;
     let strict = written.strict_secrets;
     let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
+        sources.extend(faults.keep(resolve_source::resolve(name, source, &context, &mut warnings)));
     }
-    if sources.is_empty() {
-        return Err(ConfigError::plain("the config has no source")
-            .help("add a table such as [sources.stripe] with provider = \"stripe\""));
+    if written.sources.is_empty() {
+        let none = ConfigError::plain("the config has no source");
+        faults.keep::<()>(Err(none.help("add a table such as [sources.stripe] with provider = \"stripe\"")));
     }
-    resolve_handler::check_resign(&written, &sources)?;
+    faults.keep(resolve_handler::check_resign(&written, &sources));
+    let public_url = faults.keep(written.public_url.as_ref().map(public_url).transpose()).flatten();
+    let drain = faults.keep(resolve_limits::drain(&written.drain)).flatten();
+    let busy_timeout = faults.keep(resolve_limits::busy_timeout(&written.store.busy_timeout)).flatten();
+    faults.judge()?;
+    warnings.extend(advice::of(&sources, &all_handlers));
     Ok(Settings {
         file: path.map(Path::to_path_buf),
         listen,
         admin_listen,
         admin_token,
-        public_url: written.public_url.as_ref().map(public_url).transpose()?,
+        public_url,
         database,
         require_database: written.require_database,
-        drain: resolve_limits::drain(&written.drain)?.unwrap_or(DEFAULT_DRAIN),
+        drain: drain.unwrap_or(DEFAULT_DRAIN),
         limits,
-        busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
+        busy_timeout: busy_timeout.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
         sources,
         handlers: all_handlers,
@@ -229,16 +237,20 @@ fn builtin() -> Vec<Arc<Preset>> {
 fn presets(written: &ConfigText) -> Result<(Vec<Arc<Preset>>, Vec<String>), ConfigError> {
     let mut all = builtin();
     let mut warnings = Vec::new();
+    let mut faults = Faults::default();
     for (name, text) in &written.providers {
         if all.iter().any(|preset| **preset.name() == **name.get_ref()) {
-            return Err(ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()))
-                .help("give your own another name, such as `my-stripe`"));
+            let known = ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()));
+            faults.keep::<()>(Err(known.help("give your own another name, such as `my-stripe`")));
+            continue;
         }
-        let (preset, notes) = preset::compile(name.get_ref(), text)
-            .map_err(|error| ConfigError { span: error.span.clone().or(Some(name.span())), ..error.into() })?;
+        let compiled = preset::compile(name.get_ref(), text)
+            .map_err(|error| ConfigError { span: error.span.clone().or(Some(name.span())), ..error.into() });
+        let Some((preset, notes)) = faults.keep(compiled) else { continue };
         warnings.extend(notes.into_iter().map(|note| format!("provider {}: {}", name.get_ref(), note.message)));
         all.push(Arc::new(preset));
     }
+    faults.judge()?;
     Ok((all, warnings))
 }
 

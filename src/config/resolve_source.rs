@@ -56,7 +56,7 @@ pub(super) fn resolve(
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
         rate_limit: rate_limit(text)?,
-        answer_deadline: answer_deadline(text, &preset)?,
+        answer_deadline: answer_deadline(name, text, &preset, warnings)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
         ack: ack(text, &preset)?,
@@ -85,13 +85,28 @@ fn rate_limit(text: &SourceText) -> Result<Option<u32>, ConfigError> {
     }
 }
 
-/// The shorter of what the operator and the provider allow; `check` shows it.
-fn answer_deadline(text: &SourceText, preset: &Preset) -> Result<Duration, ConfigError> {
+/// The shorter of what the operator and the provider allow.
+fn answer_deadline(
+    name: &Spanned<String>,
+    text: &SourceText,
+    preset: &Preset,
+    warnings: &mut Vec<String>,
+) -> Result<Duration, ConfigError> {
     let most = answer_deadline_max(preset);
     match &text.answer_deadline {
         None => Ok(most),
         Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), "`answer_deadline` must be more than 0")),
-        Some(written) => Ok(written.get_ref().0.min(most)),
+        Some(written) => {
+            if written.get_ref().0 > most {
+                warnings.push(format!(
+                    "source {}: `answer_deadline` is cut to {}: the answer is due a second before {} gives up, and within 8s",
+                    name.get_ref(),
+                    humantime::format_duration(most),
+                    preset.title()
+                ));
+            }
+            Ok(written.get_ref().0.min(most))
+        }
     }
 }
 

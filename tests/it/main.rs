@@ -25,6 +25,7 @@ mod receive;
 mod redrive;
 mod refusals;
 mod replay;
+mod tools;
 mod transcripts;
 mod verify;
 mod verify_command;

@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn each_common_change_is_undone() {
-        let cases: [(&[u8], &[(&str, &str)], &[u8]); 9] = [
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: [(&[u8], Fields, &[u8]); 9] = [
             (b"{}\n", &[], b"{}"),
             (b"{}\r\n", &[], b"{}"),
             (b"a \n\n", &[], b"a"),

@@ -80,3 +80,41 @@ fn written(rule: &KeyRule, key: &[u8]) -> Vec<u8> {
     };
     [rule.strip.as_deref().unwrap_or_default().as_bytes(), &encoded].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: [(Option<&str>, KeyEncoding); 4] = [
+        (None, KeyEncoding::Utf8),
+        (Some("whsec_"), KeyEncoding::Base64),
+        (None, KeyEncoding::Hex),
+        (Some("x_"), KeyEncoding::Utf8),
+    ];
+
+    fn rule((strip, encoding): (Option<&str>, KeyEncoding)) -> KeyRule {
+        KeyRule { strip: strip.map(Box::from), encoding }
+    }
+
+    /// The keys that the rule makes of the candidates.
+    fn keys(rule: &KeyRule, secret: &[u8]) -> Vec<Vec<u8>> {
+        let secret = Secret::new(secret.to_vec()).expect("not empty");
+        let made = candidates(rule, &secret);
+        assert!(made.len() <= 8);
+        made.iter().map(|made| rule_reads(rule, made.secret.reveal()).expect("written as the rule wants it")).collect()
+    }
+
+    #[test]
+    fn a_candidate_is_written_so_that_the_rule_makes_the_wanted_key_of_it() {
+        for parts in RULES {
+            let rule = rule(parts);
+            let keys = keys(&rule, b" \"whsec_YWJj\"\n");
+            for wanted in [&b"whsec_YWJj"[..], b"YWJj", b"abc"] {
+                assert!(keys.iter().any(|key| key == wanted), "{parts:?}: {}", wanted.escape_ascii());
+            }
+        }
+        assert!(keys(&rule(RULES[0]), b"00ff").contains(&vec![0, 0xff]), "decoded from hex");
+        assert!(keys(&rule(RULES[0]), b"abc").contains(&b"whsec_abc".to_vec()));
+        assert!(keys(&rule(RULES[0]), b"abc").contains(&b"abc\n".to_vec()));
+    }
+}

@@ -78,7 +78,7 @@ fn ended(mut command: Command) -> (i32, Vec<u8>, Vec<u8>) {
     thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = ended.recv_timeout(PATIENCE) else {
         kill_process(pid, Signal::KILL).expect("our own child");
-        panic!("{command:?} did not end");
+        panic!("hookgate {:?} did not end", command.get_args().collect::<Vec<_>>());
     };
     let output = output.expect("an end");
     (output.status.code().expect("no signal ended it"), output.stdout, output.stderr)

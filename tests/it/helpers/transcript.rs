@@ -94,11 +94,8 @@ fn steps(block: &[&str]) -> Vec<Piece> {
 /// `[VARIABLE=VALUE...] hookgate WORDS [< FILE]`.
 fn typed(cli: &Cli, line: &str) -> Output {
     let mut words = words(line);
-    let variables: Vec<(String, String)> = words
-        .iter()
-        .map_while(|word| word.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let variables: Vec<(String, String)> =
+        words.iter().map_while(|word| word.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     words.drain(..variables.len());
     assert_eq!(words.remove(0), "hookgate", "{line}");
     let stdin = words.iter().position(|word| word == "<").map(|at| words.split_off(at).remove(1));
