@@ -10,9 +10,12 @@ mod filter;
 mod init;
 mod log;
 mod man;
+mod pause;
 mod print;
 mod providers;
 mod redrive;
+mod reload;
+mod reloader;
 mod replay;
 mod serve;
 mod setup;
@@ -104,6 +107,16 @@ enum Command {
     Log(log::LogArgs),
     /// Hand dead (with --force: done) events to their handlers again
     Redrive(redrive::RedriveArgs),
+    /// Have a running gateway read its config again, without dropping a request
+    Reload(reload::ReloadArgs),
+    /// Stop calling a handler until it is resumed; its events are still accepted and wait
+    #[command(after_long_help = pause::PAUSE_EXAMPLES)]
+    Pause(pause::PauseArgs),
+    /// Call a paused handler again, or one that was left alone for its failures
+    #[command(after_long_help = pause::RESUME_EXAMPLES)]
+    Resume(pause::PauseArgs),
+    /// List handlers: what they are called with, whether they are called, and what waits for them
+    Handlers(pause::HandlersArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(check::CheckArgs),
     /// Say whether a captured request would pass, and if not, the likely mistake; offline
@@ -137,6 +150,10 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             Command::Replay(args) => replay::run(&global, args).await,
             Command::Log(args) => log::run(&global, args).await,
             Command::Redrive(args) => redrive::run(&global, args).await,
+            Command::Reload(args) => reload::run(&global, &args).await,
+            Command::Pause(args) => pause::run(&global, &args, true).await,
+            Command::Resume(args) => pause::run(&global, &args, false).await,
+            Command::Handlers(args) => pause::list(&global, &args).await,
             Command::Check(args) => check::run(&global, &args),
             Command::Verify(args) => verify::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),

@@ -68,8 +68,8 @@ pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> 
     let usage = error.all().any(|error| error.kind == ConfigErrorKind::Usage);
     let told: Vec<String> = error.all().map(|error| told(error, text)).collect();
     // The first one gets its "error: " from who prints it.
-    let between = format!("\n\n{}: ", print::paint("error", print::RED.bold()));
-    Failure::new(if usage { USAGE } else { UNREACHABLE }, told.join(&between))
+    let error = if std::io::stderr().is_terminal() { print::paint("error", print::RED.bold()) } else { "error".to_owned() };
+    Failure::new(if usage { USAGE } else { UNREACHABLE }, told.join(&format!("\n\n{error}: ")))
 }
 
 fn told(error: &ConfigError, text: Option<&(PathBuf, String)>) -> String {

@@ -10,6 +10,7 @@
 mod helpers;
 
 mod admin;
+mod breaker;
 mod cli;
 mod config;
 mod crash;
@@ -24,6 +25,7 @@ mod readme;
 mod receive;
 mod redrive;
 mod refusals;
+mod reload;
 mod replay;
 mod tools;
 mod transcripts;
