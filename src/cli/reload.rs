@@ -8,7 +8,7 @@ use super::{Global, print, reloader, setup};
 use crate::config::Keys;
 
 const EXAMPLES: &str = "Examples:
-  hookgate check && hookgate reload
+  hookgate reload
   hookgate reload --config /etc/hookgate/hookgate.toml --json
 
 A config that is not good is refused and changes nothing (exit code 2). What needs a restart is named and left as it is. SIGHUP \
