@@ -150,6 +150,7 @@ impl Problem {
         matches!(
             self,
             Self::HeadersTooLarge
+                | Self::MethodNotAllowed
                 | Self::BodyTooLarge
                 | Self::UnsupportedEncoding
                 | Self::BodyTooSlow

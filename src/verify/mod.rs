@@ -5,7 +5,9 @@
 
 mod admitted;
 mod candidates;
+mod credential;
 mod form;
+mod handshake;
 mod hmac;
 mod ident;
 mod json;
@@ -20,6 +22,7 @@ mod verifier;
 mod window;
 
 pub use admitted::Admitted;
+pub use handshake::{Passed, Reply};
 pub use key::{KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{Verifier, VerifierSettings};
