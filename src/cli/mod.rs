@@ -102,9 +102,12 @@ struct ServeArgs {
 /// `replay`.
 #[derive(Debug, Args)]
 struct ReplayArgs {
-    /// A fixture, a folder of them, or a bare body file
-    #[arg(required = true, value_name = "PATH")]
+    /// A fixture, a folder of them, a bare body file, or the name of a built-in one: stripe/invoice.paid, stripe
+    #[arg(required_unless_present = "list", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Show the built-in fixtures
+    #[arg(long)]
+    list: bool,
     /// Base URL of the gateway [default: the configured public listener]
     #[arg(long, value_name = "URL")]
     to: Option<String>,

@@ -26,9 +26,7 @@ pub use handshake::{Condition, Handshake, JsonText, ReplyRule, ReplyText};
 pub use pointer::{InvalidPointer, Pointer};
 pub use registry::{ProvidersText, builtin, builtin_names, builtin_text};
 pub use template::{HeaderName, Locator, Part, Template, TemplateError};
-pub use text::{
-    AckText, CheckText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText,
-};
+pub use text::{AckText, CheckText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText};
 
 /// How well the signature rules of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

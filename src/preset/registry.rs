@@ -104,9 +104,10 @@ mod tests {
             "; POST with `{body:/type}` = `url_verification` is a handshake, answered after the check\
              ; POST with `{form:ssl_check}` = `1` is a handshake, answered before the check"
         ));
-        assert!(sentence("gitlab").contains(
-            ", or token in header X-Gitlab-Token, which proves who sends, not what the body says; id from "
-        ));
+        assert!(
+            sentence("gitlab")
+                .contains(", or token in header X-Gitlab-Token, which proves who sends, not what the body says; id from ")
+        );
     }
 
     #[test]

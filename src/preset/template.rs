@@ -284,9 +284,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_as_such() {
-        for later in
-            ["{url}", "{secret}", "{item:/a}", "{claim:a}", "{computed}", "{form:sorted}", "{header:X-*}"]
-        {
+        for later in ["{url}", "{secret}", "{item:/a}", "{claim:a}", "{computed}", "{form:sorted}", "{header:X-*}"] {
             assert!(error(later).message.contains("not supported yet"), "{later}");
         }
     }

@@ -157,11 +157,7 @@ fn echo(template: &Template, reading: &Reading<'_>, limit: usize) -> Result<Stri
     Ok(text)
 }
 
-fn write_json(
-    json: &JsonText,
-    echo: &impl Fn(&Template) -> Result<String, Refusal>,
-    text: &mut String,
-) -> Result<(), Refusal> {
+fn write_json(json: &JsonText, echo: &impl Fn(&Template) -> Result<String, Refusal>, text: &mut String) -> Result<(), Refusal> {
     match json {
         JsonText::Text(template) => text.push_str(&quoted(&echo(template)?)),
         JsonText::Bare(bare) => text.push_str(bare),

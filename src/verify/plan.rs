@@ -43,7 +43,6 @@ impl Plan {
             _ => {}
         }
     }
-
 }
 
 /// The place of a field, added where it is new.

@@ -44,13 +44,7 @@ pub(super) struct Reading<'r> {
 
 impl<'r> Reading<'r> {
     /// Nothing read yet.
-    pub(super) const fn new(
-        plan: &'r Plan,
-        method: &'r str,
-        query: &'r str,
-        headers: &'r Headers,
-        body: &'r [u8],
-    ) -> Self {
+    pub(super) const fn new(plan: &'r Plan, method: &'r str, query: &'r str, headers: &'r Headers, body: &'r [u8]) -> Self {
         Self {
             plan,
             method,
@@ -102,9 +96,7 @@ impl<'r> Reading<'r> {
                 let text = self.digest_base64.get_or_init(|| STANDARD.encode(self.body_digest().0));
                 Value::Text(text.as_bytes())
             }
-            Locator::BodyDigest(_) => {
-                Value::Text(self.digest_hex.get_or_init(|| self.body_digest().to_string()).as_bytes())
-            }
+            Locator::BodyDigest(_) => Value::Text(self.digest_hex.get_or_init(|| self.body_digest().to_string()).as_bytes()),
             Locator::Json(pointer) => match self.json.get_or_init(|| self.plan.body.extract(self.body)) {
                 None => Value::NotJson,
                 Some(found) => self.plan.body.slot(pointer).and_then(|slot| found.get(slot)).map_or(Value::Absent, found_value),

@@ -130,6 +130,12 @@ impl Verifier {
         self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
     }
 
+    /// Whether a check that takes part has its secret sent with each delivery.
+    #[must_use]
+    pub fn takes_credentials(&self) -> bool {
+        self.checks.iter().any(|armed| armed.rules(&self.preset).algorithm.is_credential())
+    }
+
     /// Judges one request over the exact bytes received: handshakes that come before the check, the check, those that come after
     /// it, the event.
     ///

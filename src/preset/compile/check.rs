@@ -205,9 +205,8 @@ fn judge_elements(check: &Check, spanned: &Spanned<CheckText>) -> Result<(), Pre
 
 fn judge_message(check: &Check, spanned: &Spanned<CheckText>, warnings: &mut Vec<PresetWarning>) -> Result<(), PresetError> {
     let span = spanned.as_ref().message.as_ref().map_or_else(|| spanned.span(), Spanned::span);
-    let of_body = |locator: &Locator| {
-        matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..))
-    };
+    let of_body =
+        |locator: &Locator| matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
     if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_))) {
         return Err(PresetError::at(span, "`{secret:…}` stands in the `when` of a handshake only"));
     }

@@ -64,9 +64,7 @@ fn basic(spanned: &Spanned<CheckText>) -> Result<SignatureRule, PresetError> {
 
 /// A secret that is sent must not become an id or a type, which are stored and shown.
 pub(super) fn judge_readers(event: &EventRule, text: &ProviderText, checks: &[Check]) -> Result<(), PresetError> {
-    let sent = |locator: &Locator| {
-        checks.iter().any(|check| check.algorithm.is_credential() && check.signature.from == *locator)
-    };
+    let sent = |locator: &Locator| checks.iter().any(|check| check.algorithm.is_credential() && check.signature.from == *locator);
     if event.id_locators().chain(event.type_locators()).any(sent) {
         let span = text.event.as_ref().map(Spanned::span);
         let message = "the secret itself would become a part of the id or the type, which are stored and shown".to_owned();

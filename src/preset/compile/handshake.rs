@@ -12,26 +12,15 @@ use crate::preset::{
 /// Most bytes of a value of the request in an answer.
 const LIMIT_MAX: usize = 512;
 /// Headers of an answer that are not a preset's to set.
-const OURS: [&str; 7] = [
-    "content-type",
-    "cache-control",
-    "set-cookie",
-    "location",
-    "retry-after",
-    "x-content-type-options",
-    "idempotent-replayed",
-];
+const OURS: [&str; 7] =
+    ["content-type", "cache-control", "set-cookie", "location", "retry-after", "x-content-type-options", "idempotent-replayed"];
 
 /// Compiles every handshake of a provider. `methods` are those of its events.
 pub(super) fn compile(text: &ProviderText, methods: &[Box<str>]) -> Result<Vec<Handshake>, PresetError> {
     text.handshake.iter().map(|written| compile_one(text, written, methods)).collect()
 }
 
-fn compile_one(
-    text: &ProviderText,
-    spanned: &Spanned<HandshakeText>,
-    methods: &[Box<str>],
-) -> Result<Handshake, PresetError> {
+fn compile_one(text: &ProviderText, spanned: &Spanned<HandshakeText>, methods: &[Box<str>]) -> Result<Handshake, PresetError> {
     let written = spanned.as_ref();
     not_yet("compute", &written.compute)?;
     not_yet("learn", &written.learn)?;
