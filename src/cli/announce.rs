@@ -9,7 +9,7 @@ use super::voice::Voice;
 use super::{Global, LogFormat, check};
 use crate::app::{Gateway, Voices};
 use crate::config::{HandlerKind, Settings, SourceSettings};
-use crate::gateway::{AttemptNotice, DeliveryNotice, Notice};
+use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
 use crate::model::{HandlerName, Verdict};
@@ -41,6 +41,7 @@ fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
         Notice::Attempt(attempt) if attempt.settlement == Settlement::Done && printers.contains(&attempt.handler) => {}
         Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, voice.stdout())),
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
+        Notice::Handler(handler) => voice.say(&print::handler(handler)),
     }
 }
 
@@ -55,7 +56,16 @@ fn log(notice: &Notice) {
             reason = stray.problem.code(),
             "request reached no source"
         ),
+        Notice::Handler(handler) => log_handler(handler),
     }
+}
+
+fn log_handler(notice: &HandlerNotice) {
+    let probe_in_us = match notice.change {
+        HandlerChange::Failing { probe_in } => Some(micros(probe_in)),
+        HandlerChange::Recovered | HandlerChange::Paused | HandlerChange::Resumed => None,
+    };
+    tracing::warn!(handler.name = %notice.handler, change = notice.change.as_str(), probe_in_us, "handler changed");
 }
 
 fn log_delivery(delivery: &DeliveryNotice) {
@@ -178,7 +188,7 @@ impl Start<'_> {
 }
 
 /// Tasks that wait for a handler that is no more.
-async fn unhandled(gateway: &Gateway) -> Vec<String> {
+pub(super) async fn unhandled(gateway: &Gateway) -> Vec<String> {
     let known = gateway.routes().handlers().cloned().collect();
     let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
     let say = |(handler, tasks)| {

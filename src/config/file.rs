@@ -183,6 +183,8 @@ pub struct HandlerText {
     /// Statuses that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,
+    /// Failures in a row after which it is left alone.
+    pub breaker_failures: Option<u32>,
 }
 
 /// A secret: exactly one of `env`, `file` and `literal`.

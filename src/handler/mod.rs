@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{DeliveryId, EventId, HandlerName, Headers, Outcome, SourceName, Timestamp};
 
-pub use http::{HttpHandler, HttpHandlerSettings, InvalidKey, Resign};
+pub use http::{HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Resign};
 pub use printer::{Print, Printer};
 
 /// One event, offered to one handler, for the n-th time.

@@ -21,6 +21,8 @@ use crate::app::Gateway;
 use crate::config::Limits;
 use crate::model::Secret;
 
+use admin::running::ReloadHook;
+pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
 pub use guard::Guard;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 
@@ -35,12 +37,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The socket cannot be used.
 pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: Duration) -> std::io::Result<Server> {
     let receiver = web::Data::from(Arc::clone(gateway.receiver()));
-    let body_deadline = web::Data::new(ingest::BodyDeadline(limits.body_deadline));
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(receiver.clone())
-            .app_data(body_deadline.clone())
             // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
             .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
             .service(web::resource("/healthz").to(public_healthz))
@@ -62,13 +62,21 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn admin(gateway: &Gateway, listener: TcpListener, token: Option<Secret>, drain: Duration) -> std::io::Result<Server> {
+pub fn admin(
+    gateway: &Gateway,
+    listener: TcpListener,
+    token: Option<Secret>,
+    drain: Duration,
+    reload: Option<Reload>,
+) -> std::io::Result<Server> {
+    let reload = web::Data::new(ReloadHook(reload));
     let gateway = web::Data::new(gateway.clone());
     let guard = web::Data::new(Guard::new(token, listener.local_addr()?));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
             .app_data(guard.clone())
+            .app_data(reload.clone())
             .wrap(from_fn(guard::check))
             .configure(admin::routes)
             .default_service(web::to(not_found))

@@ -10,11 +10,13 @@
 mod helpers;
 
 mod admin;
+mod breaker;
 mod cli;
 mod config;
 mod crash;
 mod duplicates;
 mod forwarding;
+mod handshakes;
 mod layers;
 mod leases;
 mod ledger;
@@ -24,5 +26,6 @@ mod readme;
 mod receive;
 mod redrive;
 mod refusals;
+mod reload;
 mod replay;
 mod verify;

@@ -21,6 +21,9 @@ pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1) ON 
 pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
 pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
 pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
+pub(super) const PAUSE: &str = "UPDATE handler SET paused_at_us = ?2 WHERE id = ?1 AND paused_at_us IS NULL";
+pub(super) const RESUME: &str = "UPDATE handler SET paused_at_us = NULL WHERE id = ?1 AND paused_at_us IS NOT NULL";
+pub(super) const PAUSED: &str = "SELECT name, paused_at_us FROM handler WHERE paused_at_us IS NOT NULL ORDER BY name";
 pub(super) const SOURCES: &str = "SELECT id FROM source";
 
 macro_rules! insert_event {
@@ -294,6 +297,9 @@ mod tests {
             HANDLER_NAME,
             HANDLERS,
             SOURCES,
+            PAUSE,
+            RESUME,
+            PAUSED,
             CLAIM,
             CLAIM_UNGUARDED,
             ADD_PAYLOAD,
