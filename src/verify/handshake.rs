@@ -11,6 +11,7 @@ use crate::preset::{Condition, Handshake, JsonText, Part, Preset, ReplyRule, Rep
 
 /// What a request turned out to be.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a request, on the stack, and the large one is the usual one")]
 pub enum Passed {
     /// A delivery that was proven, and says which event it is about.
     Event(Admitted),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hookgate::model::Verdict;
 use serde_json::json;
 
+use crate::helpers::cli::Cli;
 use crate::helpers::gateway::{Gateway, handler, problem};
 use crate::helpers::http::{self, Connection};
 use crate::helpers::sender::{self, Fields, fields};
@@ -233,4 +234,21 @@ async fn a_wrong_token_claims_no_id_and_learns_of_none() {
     let again = gateway.send(&gitlab(TOKEN, "one", body)).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")));
     assert_eq!(gateway.rows("event"), 1);
+}
+
+#[test]
+fn check_and_serve_say_what_a_token_proves_and_which_handshakes_there_are() {
+    let cli = Cli::with_config(CONFIG);
+    let told = cli.run(&["check"]).expect(0).stdout;
+    assert!(told.contains("token in header X-Gitlab-Token, which proves who sends, not what the body says"), "{told}");
+    assert!(!told.contains("webhook-signature"), "a check without a secret takes no part: {told}");
+    assert!(
+        told.contains("GET with `{query:hub.mode}` = `subscribe` and `{query:hub.verify_token}` = the secret `verify`"),
+        "{told}"
+    );
+    assert!(told.contains("POST with `{body:/type}` = `url_verification` is a handshake, answered after the check"), "{told}");
+    let serving = cli.serve(&[]);
+    let said = serving.stop().expect(0).stdout;
+    assert_eq!(said.matches("it proves who sends, not what the body says").count(), 1, "of GitLab alone: {said}");
+    assert!(!format!("{told}{said}").contains("canary"), "{told}{said}");
 }
