@@ -34,7 +34,7 @@ fn source(source: &SourceSettings) -> GatewaySource {
     GatewaySource {
         name: source.name.clone(),
         verifier: Arc::clone(&source.verifier),
-        methods: source.preset.methods().iter().map(|method| method.to_string()).collect(),
+        methods: source.preset.taken_methods().into_iter().map(str::to_owned).collect(),
         retired: source.retired,
         ignore: source.ignore.clone(),
         body_limit: source.body_limit,

@@ -88,7 +88,9 @@ fn sentence(source: &SourceSettings) -> String {
         Some(Duration::ZERO) => "its sender does not retry by itself".to_owned(),
         Some(window) => format!("its sender retries for {}", print::duration(window)),
     };
-    let check = source.preset.sentence(source.allow.as_deref(), source.tolerance);
+    // With secrets there, those checks alone that take part.
+    let armed = Some(source.verifier.armed()).filter(|armed| !armed.is_empty());
+    let check = source.preset.sentence(armed.as_deref().or(source.allow.as_deref()), source.tolerance);
     let (limit, deadline) = (print::size(source.body_limit as u64), print::duration(source.answer_deadline));
     let ignored = match source.ignore.as_slice() {
         [] => String::new(),

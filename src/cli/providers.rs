@@ -9,7 +9,7 @@ use super::exit::{Failure, OK, USAGE};
 use super::print::{self, BOLD, DIM, plain};
 use super::{Global, setup};
 use crate::config::nearest;
-use crate::preset::{Preset, builtin_names};
+use crate::preset::{Handshake, Preset, builtin_names};
 
 const EXAMPLES: &str = "Examples:
   hookgate providers                           every provider, as a table
@@ -80,7 +80,7 @@ fn table(presets: &[&Arc<Preset>]) -> String {
             plain(retries(preset.ack().retries_for)),
         ]
     };
-    let head = ["NAME", "TITLE", "SIGNS BY", "ID", "DEADLINE", "RETRIES FOR"];
+    let head = ["NAME", "TITLE", "PROVEN BY", "ID", "DEADLINE", "RETRIES FOR"];
     print::table(&head, presets.iter().map(row).collect(), &[])
 }
 
@@ -114,6 +114,7 @@ fn json(preset: &Preset) -> serde_json::Value {
         "mark": preset.mark().map(crate::preset::Mark::as_str), "docs": preset.docs(), "methods": preset.methods(),
         "params": preset.params(), "checks": checks.collect::<Vec<_>>(),
         "id": preset.event().sentence(), "id_signed": preset.id_signed(),
+        "handshakes": preset.handshakes().iter().map(Handshake::sentence).collect::<Vec<_>>(),
         "types": preset.event().types.iter().map(|template| &**template.text()).collect::<Vec<_>>(),
         "ack_status": preset.ack().status, "reject_status": preset.ack().reject,
         "deadline_s": seconds(preset.ack().deadline), "retries_for_s": preset.ack().retries_for.map(seconds),
@@ -126,7 +127,7 @@ fn tell(preset: &Preset) {
     let mark = preset.mark().map(|mark| format!(", {}", mark.as_str())).unwrap_or_default();
     let origin = if is_builtin(preset) { "built in" } else { "of the config" };
     print::line(&format!("{}  {} ({origin}{mark})", print::paint(preset.name(), BOLD), preset.title()));
-    let fact = |name: &str, value: &str| print::line(&format!("  {}  {value}", print::paint(format!("{name:<8}"), DIM)));
+    let fact = |name: &str, value: &str| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
     for (place, check) in preset.checks().iter().enumerate() {
         let named = if preset.checks().len() > 1 { format!("{}: ", check.id) } else { String::new() };
         fact(if place == 0 { "proof" } else { "or" }, &format!("{named}{}", check.sentence(None)));
@@ -134,6 +135,7 @@ fn tell(preset: &Preset) {
             fact("", &format!("its secret is of slot `{}`: {{ env = \"…\", slot = \"{}\" }}", check.slot, check.slot));
         }
     }
+    preset.handshakes().iter().for_each(|handshake| fact("handshake", &handshake.sentence()));
     preset.params().iter().for_each(|(name, help)| fact("param", &format!("{name}: {help}")));
     fact("event", &preset.event().sentence());
     let types: Vec<String> = preset.event().types.iter().map(|template| format!("`{}`", template.text())).collect();
@@ -143,7 +145,7 @@ fn tell(preset: &Preset) {
         fact("repeats", &format!("may differ in {}", volatile.join(", ")));
     }
     fact("headers", &preset.named_headers().join(", "));
-    fact("methods", &preset.methods().join(", "));
+    fact("methods", &preset.taken_methods().join(", "));
     let rule = preset.ack();
     fact("answer", &format!("{} to a stored delivery, {} to one that is not proven", rule.status, rule.reject));
     fact("deadline", &format!("gives up after {}", print::duration(rule.deadline)));

@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::fixture::RecordedRequest;
 use crate::gateway::{Answer, Problem};
 use crate::model::{Delivery, DeliveryId, Timestamp};
-use crate::verify::{Admitted, Refusal};
+use crate::verify::{Admitted, Passed, Refusal, Reply};
 pub(super) use args::VerifyArgs;
 use hint::Case;
 use report::Report;
@@ -25,6 +25,8 @@ use subject::Subject;
 enum Judged {
     /// It passes.
     Accepted(Box<Admitted>),
+    /// It is a handshake, which gets its own answer and becomes no event.
+    Handshake(Reply),
     /// The check, or reading the id after it, said no.
     Refused(Refusal),
     /// It is turned away before any check.
@@ -40,6 +42,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     let delivery = Delivery {
         id: DeliveryId(uuid::Uuid::nil()),
         method: request.method.as_str().into(),
+        query: request.target.split_once('?').map_or("", |(_, query)| query).into(),
         headers: request.headers.clone(),
         body: request.body.clone(),
         received_at: now,
@@ -47,20 +50,25 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     let judged = match turned_away(&subject, &request) {
         Some(problem) => Judged::TurnedAway(problem),
         None => match verifier.verify(&delivery, now) {
-            Ok(admitted) => Judged::Accepted(Box::new(admitted)),
+            Ok(Passed::Event(admitted)) => Judged::Accepted(Box::new(admitted)),
+            Ok(Passed::Handshake(reply)) => Judged::Handshake(reply),
             Err(refusal) => Judged::Refused(refusal),
         },
     };
     let case = Case { subject: &subject, verifier: &verifier, delivery: &delivery, now, dated: args.now.is_some() };
     let report = match &judged {
         Judged::Accepted(admitted) => Report::accepted(&subject, admitted),
+        Judged::Handshake(reply) => Report::handshake(reply.clone()),
         Judged::Refused(refusal) => {
-            let problem = Problem::of_refusal(refusal, subject.settings.preset.ack().reject);
-            Report::rejected(refusal.code(), Answer::Problem(problem), Some(refusal.to_string()), case.hint(*refusal))
+            let answer = match Problem::of_refusal(refusal, subject.settings.preset.ack().reject) {
+                Problem::MethodNotAllowed => Answer::Allow(methods(&subject)),
+                problem => Answer::Problem(problem),
+            };
+            Report::rejected(refusal.code(), answer, Some(refusal.to_string()), case.hint(*refusal))
         }
         Judged::TurnedAway(Problem::MethodNotAllowed) => {
-            let methods: Vec<String> = subject.settings.preset.methods().iter().map(ToString::to_string).collect();
-            let hint = format!("{} sends events by {}", subject.settings.preset.title(), methods.join(" or "));
+            let methods = methods(&subject);
+            let hint = format!("{} sends by {}", subject.settings.preset.title(), methods.join(" or "));
             Report::rejected(Problem::MethodNotAllowed.code(), Answer::Allow(methods), None, Some(hint))
         }
         Judged::TurnedAway(problem) => Report::rejected(
@@ -75,7 +83,12 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     } else {
         report.tell();
     }
-    Ok(if matches!(judged, Judged::Accepted(_)) { OK } else { NO })
+    Ok(if matches!(judged, Judged::Accepted(_) | Judged::Handshake(_)) { OK } else { NO })
+}
+
+/// The methods that the provider sends by.
+fn methods(subject: &Subject) -> Vec<String> {
+    subject.settings.preset.taken_methods().into_iter().map(str::to_owned).collect()
 }
 
 /// What the gateway decides without a look at the signature, in its order.
@@ -83,7 +96,7 @@ fn turned_away(subject: &Subject, request: &RecordedRequest) -> Option<Problem> 
     let identity = |coding: &bytes::Bytes| coding.eq_ignore_ascii_case(b"identity");
     if subject.retired {
         Some(Problem::Retired)
-    } else if !subject.settings.preset.methods().iter().any(|method| **method == *request.method) {
+    } else if !methods(subject).contains(&request.method) {
         Some(Problem::MethodNotAllowed)
     } else if request.headers.all("content-encoding").any(|coding| !identity(coding)) {
         Some(Problem::UnsupportedEncoding)

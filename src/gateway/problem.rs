@@ -56,6 +56,7 @@ impl Problem {
     pub fn of_refusal(refusal: &Refusal, reject_status: u16) -> Self {
         match refusal.kind() {
             RefusalKind::NotReady => Self::SourceNotReady,
+            RefusalKind::NoHandshake => Self::MethodNotAllowed,
             RefusalKind::Unproven => Self::NotAuthentic(reject_status),
             RefusalKind::Unreadable if *refusal == Refusal::EventIdMissing => Self::EventIdMissing,
             RefusalKind::Unreadable => Self::MalformedBody,
@@ -163,6 +164,7 @@ impl Problem {
         matches!(
             self,
             Self::HeadersTooLarge
+                | Self::MethodNotAllowed
                 | Self::BodyTooLarge
                 | Self::UnsupportedEncoding
                 | Self::BodyTooSlow

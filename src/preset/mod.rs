@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod error;
 mod event;
+mod handshake;
 mod pointer;
 mod registry;
 mod template;
@@ -21,10 +22,11 @@ pub use check::{Algorithm, Check, Encoding, KeyEncoding, KeyRule, Parts, Signatu
 pub use compile::compile;
 pub use error::{PresetError, PresetWarning};
 pub use event::{AckRule, Derive, EventRule, IdRule};
+pub use handshake::{Condition, Handshake, JsonText, ReplyRule, ReplyText};
 pub use pointer::{InvalidPointer, Pointer};
 pub use registry::{ProvidersText, builtin, builtin_names, builtin_text};
 pub use template::{HeaderName, Locator, Part, Template, TemplateError};
-pub use text::{AckText, CheckText, EventText, KeyText, ProviderText, SignatureText, TimeText};
+pub use text::{AckText, CheckText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText};
 
 /// How well the signature rules of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,7 @@ pub struct Preset {
     body_limit: Option<usize>,
     params: BTreeMap<String, String>,
     checks: Vec<Check>,
+    handshakes: Vec<Handshake>,
     event: EventRule,
     ack: AckRule,
 }
@@ -108,6 +111,24 @@ impl Preset {
     #[must_use]
     pub fn methods(&self) -> &[Box<str>] {
         &self.methods
+    }
+
+    /// The methods that are taken at all: those of events, and those of handshakes.
+    #[must_use]
+    pub fn taken_methods(&self) -> Vec<&str> {
+        let mut methods: Vec<&str> = self.methods.iter().map(|method| &**method).collect();
+        for handshake in &self.handshakes {
+            if !methods.contains(&&*handshake.method) {
+                methods.push(&handshake.method);
+            }
+        }
+        methods
+    }
+
+    /// The requests that want an answer of their own, in file order.
+    #[must_use]
+    pub fn handshakes(&self) -> &[Handshake] {
+        &self.handshakes
     }
 
     /// The settings that a source must give, with a line of help for each.
@@ -171,13 +192,14 @@ impl Preset {
         self.checks.iter().filter(|check| allow.iter().any(|id| **id == *check.id)).collect()
     }
 
-    /// The secret slots of its checks, in file order, each once.
+    /// The secret slots of its checks, then those of its handshakes, in file order, each once.
     #[must_use]
     pub fn slots(&self) -> Vec<&str> {
+        let of_checks = self.checks.iter().map(|check| &*check.slot);
         let mut slots: Vec<&str> = Vec::new();
-        for check in &self.checks {
-            if !slots.contains(&&*check.slot) {
-                slots.push(&check.slot);
+        for slot in of_checks.chain(self.handshakes.iter().flat_map(Handshake::slots)) {
+            if !slots.contains(&slot) {
+                slots.push(slot);
             }
         }
         slots
@@ -207,6 +229,7 @@ impl Preset {
     #[must_use]
     pub fn sentence(&self, allow: Option<&[String]>, tolerance: Option<Duration>) -> String {
         let checks: Vec<String> = self.allowed(allow).iter().map(|check| check.sentence(tolerance)).collect();
-        format!("{}; {}", checks.join(", or "), self.event.sentence())
+        let handshakes: String = self.handshakes.iter().map(|handshake| format!("; {}", handshake.sentence())).collect();
+        format!("{}; {}{handshakes}", checks.join(", or "), self.event.sentence())
     }
 }

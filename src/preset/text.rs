@@ -30,8 +30,39 @@ pub struct ProviderText {
     pub check: Vec<Spanned<CheckText>>,
     pub event: Option<Spanned<EventText>>,
     pub ack: Option<Spanned<AckText>>,
+    #[serde(default)]
+    pub handshake: Vec<Spanned<HandshakeText>>,
     pub(super) like: NotYet,
-    pub(super) handshake: NotYet,
+}
+
+/// `[[providers.NAME.handshake]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct HandshakeText {
+    pub method: Option<Spanned<String>>,
+    #[serde(default)]
+    pub when: Vec<Spanned<Value>>,
+    #[serde(default)]
+    pub verified: bool,
+    pub respond: Option<RespondText>,
+    pub limit: Option<Spanned<usize>>,
+    pub(super) compute: NotYet,
+    pub(super) learn: NotYet,
+}
+
+/// `respond = { ... }` of a handshake.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct RespondText {
+    pub status: Option<Spanned<u16>>,
+    #[serde(rename = "type")]
+    pub content_type: Option<Spanned<String>>,
+    #[serde(default)]
+    pub headers: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub body: Option<Spanned<String>>,
+    pub json: Option<Spanned<Value>>,
 }
 
 /// `[[providers.NAME.check]]`.

@@ -10,7 +10,7 @@ use crate::model::{Fingerprint, Secret};
 use crate::preset::{Check, KeyEncoding};
 
 /// Below this many bytes a key could be found by trying.
-const KEY_BYTES_SHORT: usize = 16;
+pub(super) const KEY_BYTES_SHORT: usize = 16;
 /// Stands before the secret in its fingerprint, so that it is no plain digest of the secret.
 const FINGERPRINT_LABEL: &[u8] = b"hookgate fingerprint 1\0";
 /// How many hex digits name a secret.

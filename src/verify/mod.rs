@@ -6,7 +6,9 @@
 mod admitted;
 mod age;
 mod candidates;
+mod credential;
 mod form;
+mod handshake;
 mod hmac;
 mod ident;
 mod json;
@@ -21,6 +23,7 @@ mod verifier;
 mod window;
 
 pub use admitted::Admitted;
+pub use handshake::{Passed, Reply};
 pub use key::{KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{Verifier, VerifierSettings};

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::candidates::Elements;
 use super::key::Key;
 use super::message::{Context, Piece, signed_digest};
@@ -83,7 +81,7 @@ fn decide(
     }
     let message = context.message()?;
     let key = matching(&armed.keys, &message, elements).ok_or(Refusal::SignatureMismatch)?;
-    let body_digest = Digest(Sha256::digest(reading.body()).into());
+    let body_digest = reading.body_digest();
     Ok(Proof {
         check: Arc::clone(&rules.id),
         secret: key.fingerprint.clone(),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::gateway::{Answer, Problem, RedriveError};
 use crate::ledger::LedgerError;
+use crate::model::Headers;
 
 /// What stands before a problem's code in its `type`. The list of codes is docs/problems.md.
 const PROBLEM_TYPE: &str = "urn:hookgate:problem:";
@@ -23,13 +24,17 @@ pub(super) fn of(answer: Answer) -> HttpResponse {
             }
             response
         }
+        Answer::Handshake(reply) => {
+            let mut response = builder(reply.status);
+            if !reply.verified {
+                response.force_close();
+            }
+            with_headers(&mut response, &reply.headers);
+            response.body(reply.body)
+        }
         Answer::Acked { ack, event, replayed } => {
             let mut response = builder(ack.status);
-            for (name, value) in ack.headers.iter() {
-                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
-                    response.append_header((name, value));
-                }
-            }
+            with_headers(&mut response, &ack.headers);
             response.insert_header(("hookgate-event-id", event));
             if replayed {
                 response.insert_header(("idempotent-replayed", "true"));
@@ -118,6 +123,14 @@ pub(super) fn builder(status: u16) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
     response.insert_header((CACHE_CONTROL, "no-store"));
     response
+}
+
+fn with_headers(response: &mut HttpResponseBuilder, headers: &Headers) {
+    for (name, value) in headers.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+            response.append_header((name, value));
+        }
+    }
 }
 
 fn with_body(response: &mut HttpResponseBuilder, status: u16, code: &str, title: &str) -> HttpResponse {

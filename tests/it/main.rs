@@ -16,6 +16,7 @@ mod config;
 mod crash;
 mod duplicates;
 mod forwarding;
+mod handshakes;
 mod layers;
 mod leases;
 mod ledger;

@@ -37,7 +37,7 @@ fn judge(cli: &Cli, bytes: &[u8]) -> Value {
 
 fn told(output: &Output) -> Value {
     let told = output.json().remove(0);
-    let passes = told["verdict"] == "accepted";
+    let passes = told["verdict"] == "accepted" || told["verdict"] == "handshake";
     assert_eq!(output.code, i32::from(!passes), "{told}");
     told
 }
@@ -58,10 +58,11 @@ fn every_fixture_is_judged_as_its_case_says() {
     for fixture in load(&folder).expect("readable fixtures") {
         let case = &fixture.case;
         cli.write("secret", &format!("{}\n", case.secret));
+        let secret = case.slot.as_ref().map_or_else(|| "secret".to_owned(), |slot| format!("{slot}=secret"));
         let path = folder.join(&fixture.name).join("request.http").display().to_string();
         let now = case.now.to_string();
         let told =
-            told(&cli.run(&["verify", &path, "--provider", &case.provider, "--secret-file", "secret", "--now", &now, "--json"]));
+            told(&cli.run(&["verify", &path, "--provider", &case.provider, "--secret-file", &secret, "--now", &now, "--json"]));
         let text = |field: &Option<String>| field.clone().map_or(Value::Null, Value::from);
         match case.expect {
             Expectation::Accepted => {
@@ -73,6 +74,11 @@ fn every_fixture_is_judged_as_its_case_says() {
                     fixture.name
                 );
                 assert_eq!(told["answer"]["status"], 200);
+            }
+            Expectation::Handshake => {
+                assert_eq!((&told["verdict"], &told["reason"]), (&"handshake".into(), &Value::Null), "{}: {told}", fixture.name);
+                assert_eq!(told["answer"]["body"], text(&case.answer), "{}", fixture.name);
+                assert_eq!(told["event_id"], Value::Null);
             }
             Expectation::Rejected => {
                 assert_eq!(told["reason"], text(&case.reason), "{}: {told}", fixture.name);
@@ -274,7 +280,7 @@ fn what_is_turned_away_before_the_check_is_told_as_the_gateway_does() {
     };
     let none = Fields::new();
     let put = judge("PUT", "/hooks/stripe", &none, b"{}");
-    hint(&put, "method-not-allowed", &["Stripe sends events by POST"]);
+    hint(&put, "method-not-allowed", &["Stripe sends by POST"]);
     assert_eq!((&put["answer"]["status"], &put["answer"]["headers"]["allow"]), (&405.into(), &"POST".into()));
     let gzip = sender::fields(&[("Content-Encoding", "gzip")]);
     hint(&judge("POST", "/hooks/stripe", &gzip, b"{}"), "unsupported-encoding", &["compressed"]);
@@ -342,4 +348,22 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
     }
     cli.run(&["verify", "request.http", "--source", "stripe", "--provider", "stripe"]).expect(2);
     cli.run(&["verify", "request.http", "--secret-env", "STRIPE_WEBHOOK_SECRET"]).expect(2);
+}
+
+#[test]
+fn a_token_that_is_another_and_a_handshake_that_is_none_are_told_as_such() {
+    let cli = Cli::new().env("TOKEN", "canary-token-of-this-hook");
+    let judge = |provider: &str, fields: &Fields, body: &[u8]| {
+        std::fs::write(cli.path("request.http"), request("POST", "/", fields, body)).expect("the directory is there");
+        let slot = if provider == "gitlab" { "token=TOKEN" } else { "TOKEN" };
+        told(&cli.run(&["verify", "request.http", "--provider", provider, "--secret-env", slot, "--json"]))
+    };
+    let sent = |token: &str| {
+        sender::fields(&[("X-Gitlab-Token", token), ("Idempotency-Key", "one"), ("Content-Type", "application/json")])
+    };
+    assert_eq!(judge("gitlab", &sent("canary-token-of-this-hook"), b"{}")["verdict"], "accepted");
+    hint(&judge("gitlab", &sent("another"), b"{}"), "signature-mismatch", &["another token was sent"]);
+    let form = sender::fields(&[("Content-Type", "application/x-www-form-urlencoded")]);
+    let hello = judge("slack", &form, b"ssl_check=1");
+    assert_eq!((&hello["verdict"], &hello["answer"]["status"]), (&"handshake".into(), &200.into()), "{hello}");
 }

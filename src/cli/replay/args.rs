@@ -9,6 +9,7 @@ const EXAMPLES: &str = "Examples:
   hookgate replay fixtures/stripe --all        the refused cases too
   hookgate replay fixtures/stripe --fresh-ids --times 100 --concurrency 16
   hookgate replay body.json --source github --type push
+  hookgate replay stripe/invoice.paid          a built-in one
   hookgate replay fixtures/github --to https://hooks.example.com \\
       --secret-env HOOK_SECRET --yes
 
@@ -19,9 +20,12 @@ A fixture is a folder with request.http and case.toml. A second run meets its ow
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(in crate::cli) struct ReplayArgs {
-    /// A fixture, a folder of them, or a bare body file
-    #[arg(required = true, value_name = "PATH")]
+    /// A fixture, a folder of them, a bare body file, or the name of a built-in one: stripe/invoice.paid, stripe
+    #[arg(required_unless_present = "list", value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    /// Show the built-in fixtures
+    #[arg(long)]
+    pub(super) list: bool,
     /// Base URL of the gateway, without /hooks [default: the config's public listener, else the demo's]
     #[arg(long, value_name = "URL")]
     pub(super) to: Option<String>,

@@ -15,7 +15,7 @@ byte that follows. Lines of the head may end in CR LF or LF; the body is never t
 editors add a line end and then the signature does not fit.
 
 Where it does not fit, usual changes of body and secret are tried, and the hint says which one would pass. Nothing is sent, stored or \
-changed. Exit codes: 0 it passes, 1 it does not, 2 wrong usage or config.";
+changed. Exit codes: 0 it passes or is a handshake, 1 it does not, 2 wrong usage or config.";
 
 /// `verify`.
 #[derive(Debug, Args)]

@@ -12,8 +12,8 @@ use super::subject::Subject;
 use crate::cli::print;
 use crate::gateway::Problem;
 use crate::model::{Delivery, Timestamp};
-use crate::preset::{Check, Locator};
-use crate::verify::{Refusal, Verifier, VerifierSettings};
+use crate::preset::{Check, Handshake, Locator};
+use crate::verify::{Passed, Refusal, Verifier, VerifierSettings};
 
 /// A request that was judged.
 pub(super) struct Case<'a> {
@@ -40,6 +40,8 @@ impl Case<'_> {
             Refusal::TimeTooOld | Refusal::TimeTooNew => self.age(refusal),
             Refusal::HeaderRepeated => Some(self.repeated()),
             Refusal::TimeMissing | Refusal::TimeMalformed | Refusal::MessageUnreadable => self.unreadable(),
+            Refusal::NoHandshake => Some(self.no_handshake("it is none of them: ")),
+            Refusal::HandshakeUnfit => Some(self.no_handshake("one of these, but for a value that cannot be sent back: ")),
             Refusal::MalformedBody => Some(self.malformed_body()),
             Refusal::EventIdMissing => Some(format!("it passes the check, but there is {}", self.preset_event())),
             Refusal::TooManySignatures | Refusal::SignatureAmbiguous => {
@@ -121,6 +123,11 @@ impl Case<'_> {
         Some(format!("there is no {}: a proxy or the capture dropped it", gone.join(", no ")))
     }
 
+    fn no_handshake(&self, told: &str) -> String {
+        let known: Vec<String> = self.verifier.preset().handshakes().iter().map(Handshake::sentence).collect();
+        format!("{told}{}", known.join("; "))
+    }
+
     fn malformed_body(&self) -> String {
         if self.delivery.body.is_empty() {
             return format!("it passes the check, but the body is empty, and there is {}", self.preset_event());
@@ -142,7 +149,12 @@ impl Case<'_> {
 
     /// Whether the check passes; what comes after it is no matter here.
     fn passes(&self, verifier: &Verifier, delivery: &Delivery, now: Timestamp) -> bool {
-        verifier.verify(delivery, now).map_or_else(Refusal::is_authentic, |_admitted| true)
+        match verifier.verify(delivery, now) {
+            Ok(Passed::Event(_)) => true,
+            // What is answered to anybody proves nothing.
+            Ok(Passed::Handshake(reply)) => reply.verified,
+            Err(refusal) => refusal.is_authentic(),
+        }
     }
 
     /// The same with other settings.

@@ -7,7 +7,7 @@ use crate::cli::print::{self, BOLD, DIM, GREEN, RED};
 use crate::gateway::Answer;
 use crate::model::{EventId, Fingerprint, REPORT_VERSION};
 use crate::preset::Derive;
-use crate::verify::Admitted;
+use crate::verify::{Admitted, Reply};
 use crate::web;
 
 /// The whole answer.
@@ -53,32 +53,42 @@ impl Report {
         let event_id = (subject.settings.preset.derive() != Some(Derive::Delivery)).then(|| admitted.event_id().clone());
         let event = format!("{}/{}", admitted.source(), admitted.event_id());
         Self {
-            v: REPORT_VERSION,
             verdict: "accepted",
-            reason: None,
-            hint: None,
             check: Some(admitted.check().to_string()),
             secret: admitted.secret().cloned(),
             event_id,
             event_type: Some(admitted.event_type().to_string()),
-            answer: AnswerReport::of(Answer::Acked { ack: subject.ack.clone(), event, replayed: false }),
-            sentence: None,
+            ..Self::bare(Answer::Acked { ack: subject.ack.clone(), event, replayed: false })
         }
+    }
+
+    /// It is a handshake.
+    pub(super) fn handshake(reply: Reply) -> Self {
+        let proven = if reply.verified {
+            "answered after its check, and becomes no event"
+        } else {
+            "answered unproven, and becomes no event"
+        };
+        Self { verdict: "handshake", sentence: Some(proven.to_owned()), ..Self::bare(Answer::Handshake(reply)) }
     }
 
     /// It does not.
     pub(super) fn rejected(reason: &'static str, answer: Answer, sentence: Option<String>, hint: Option<String>) -> Self {
+        Self { verdict: "rejected", reason: Some(reason), hint, sentence, ..Self::bare(answer) }
+    }
+
+    fn bare(answer: Answer) -> Self {
         Self {
             v: REPORT_VERSION,
-            verdict: "rejected",
-            reason: Some(reason),
-            hint,
+            verdict: "",
+            reason: None,
+            hint: None,
             check: None,
             secret: None,
             event_id: None,
             event_type: None,
             answer: AnswerReport::of(answer),
-            sentence,
+            sentence: None,
         }
     }
 
@@ -89,17 +99,18 @@ impl Report {
             None => print::line(&print::paint(self.verdict, GREEN.bold())),
             Some(reason) => print::line(&format!("{}  {}", print::paint(self.verdict, RED.bold()), print::paint(reason, BOLD))),
         }
-        if self.reason.is_none() {
+        if let Some(check) = &self.check {
             let secret = self.secret.as_ref().map_or_else(String::new, |secret| format!(", secret {secret}"));
-            fact("proven by", &format!("check {}{secret}", self.check.as_deref().unwrap_or_default()));
+            fact("proven by", &format!("check {check}{secret}"));
             let id = self.event_id.as_ref().map_or_else(|| "none: each delivery is an event".to_owned(), ToString::to_string);
             fact("event", &id);
             fact("type", self.event_type.as_deref().unwrap_or_default());
         }
         if let Some(sentence) = &self.sentence {
-            fact("because", sentence);
+            fact(if self.reason.is_some() { "because" } else { "it is" }, sentence);
         }
-        fact("answer", &format!("[{}]", self.answer.status));
+        let body = if self.verdict == "handshake" { format!(" {}", self.answer.body.escape_debug()) } else { String::new() };
+        fact("answer", &format!("[{}]{body}", self.answer.status));
         if let Some(hint) = &self.hint {
             fact("hint", hint);
         }

@@ -22,7 +22,6 @@ fn error(text: &str, at: &str) -> String {
 #[test]
 fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     for (written, name) in [
-        ("[[providers.acme.handshake]]\nwhen = []\n", "handshake"),
         ("[providers.acme.event]\nderive = 'body'\nbatch = '/items'\n", "batch"),
         ("[providers.acme.event]\nderive = 'body'\nredact = ['body:/x']\n", "redact"),
         ("[providers.acme.event]\nderive = 'body'\ntime = '{body:/x}'\n", "time"),
@@ -34,7 +33,6 @@ fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     let message = error(&format!("[providers.acme]\nlike = 'stripe'\n{CHECK}{EVENT}"), "stripe");
     assert!(message.contains("`like` is not supported yet"), "{message}");
     for (field, at) in [
-        ("kind = 'token'", "token"),
         ("kind = 'public-key'", "public-key"),
         ("kind = 'none'", "none"),
         ("algorithm = 'sha1'", "sha1"),
@@ -43,7 +41,6 @@ fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
         ("key = { derive = 'sha1' }", "sha1"),
         ("key = { encoding = 'pem' }", "pem"),
         ("time = { from = 'header:T', unit = 'ms' }", "ms"),
-        ("time = { from = 'query:t' }", "query:t"),
         ("message = '{url}{body}'", "{url}"),
         ("message = '{secret}{body}'", "{secret}"),
         ("signature = { from = 'header:S', encoding = 'base64url' }", "base64url"),
@@ -181,4 +178,82 @@ fn head_and_names_keep_their_rules() {
     let text = format!("{CHECK}{EVENT}").replace("acme", "\"a b\"");
     let providers = ProvidersText::parse(&text).expect("right shape").providers;
     assert!(compile("a b", &providers["a b"]).expect_err("no name").message.contains("no provider name"));
+}
+
+const TOKEN: &str = "[[providers.acme.check]]\nkind = 'token'\nsignature = { from = 'header:X-Token' }\n";
+
+#[test]
+fn a_token_is_compared_as_it_stands_and_says_where_it_is() {
+    for (check, expected) in [
+        ("kind = 'token'\n", "needs its `signature`"),
+        ("kind = 'token'\nsignature = { from = 'header:T', encoding = 'hex' }\n", "no `encoding`"),
+        ("kind = 'token'\nalgorithm = 'sha256'\nsignature = { from = 'header:T' }\n", "no `algorithm`"),
+        ("kind = 'token'\nmessage = '{body}'\nsignature = { from = 'header:T' }\n", "no `message`"),
+        ("kind = 'token'\ntime = { from = 'header:X' }\nsignature = { from = 'header:T' }\n", "no `time`"),
+        ("kind = 'token'\nkey = { strip = 'x' }\nsignature = { from = 'header:T' }\n", "no `key`"),
+        ("kind = 'token'\nsignature = { from = 'method' }\n", "a signature is in"),
+        ("kind = 'basic'\nsignature = { from = 'header:T' }\n", "reads the header `Authorization`"),
+    ] {
+        let message = error(&format!("[[providers.acme.check]]\n{check}{EVENT}"), "");
+        assert!(message.contains(expected), "{check}: {message}");
+    }
+    let (preset, warnings) = load(&format!("{TOKEN}{EVENT}")).expect("right");
+    assert_eq!(warnings, []);
+    assert!(preset.sentence(None, None).contains("proves who sends, not what the body says"));
+    let (_, warnings) = load(&format!("{}{EVENT}", TOKEN.replace("header:X-Token", "form:token"))).expect("right");
+    assert!(warnings.len() == 1 && warnings[0].message.contains("stored and handed on"), "{warnings:?}");
+}
+
+#[test]
+fn a_token_covers_no_id_and_becomes_none() {
+    let signed = format!("{TOKEN}[providers.acme.event]\nid = ['{{body:/id}}']\nid_signed = true\n");
+    assert!(error(&signed, "true").contains("does not cover the id"));
+    for event in ["id = ['{header:x-token}']", "id = ['{body:/id}']\ntype = ['{header:X-Token}']"] {
+        let message = error(&format!("{TOKEN}[providers.acme.event]\n{event}\n"), "");
+        assert!(message.contains("the secret itself"), "{event}: {message}");
+    }
+}
+
+#[test]
+fn a_handshake_keeps_its_rules() {
+    for (fields, expected) in [
+        ("", "`when` is empty"),
+        ("verified = true", "`when` is empty"),
+        ("when = [['{query:a}', 'b', 'c']]", "a condition is"),
+        ("when = [[]]", "a condition is"),
+        ("when = ['{query:a}']", "a condition is"),
+        ("when = [{ value = '{query:a}', regex = 'b' }]", "`regex` is not supported yet"),
+        ("when = [['a', 'b']]", "a variable of the request"),
+        ("when = [['{body}', 'b']]", "a condition reads"),
+        ("when = [['{time}', 'b']]", "a condition reads"),
+        ("when = [['{secret:a}']]", "stands alone on one side"),
+        ("when = [['{query:a}', 'x{secret:a}']]", "stands alone on one side"),
+        ("when = [['{secret:a}', '{secret:b}']]", "stands alone on one side"),
+        ("when = [['{query:a}']]\nmethod = 'get'", "upper case"),
+        ("when = [['{query:a}']]\nlimit = 513", "1 to 512"),
+        ("when = [['{query:a}']]\nlimit = 0", "1 to 512"),
+        ("when = [['{query:a}']]\ncompute = { kind = 'hmac' }", "`compute` is not supported yet"),
+        ("when = [['{query:a}']]\nlearn = { slot = 'signing' }", "`learn` is not supported yet"),
+        ("when = [['{query:a}']]\nrespond = { body = '{query:a}', type = 'text/html' }", "only be `text/plain`"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1 }, type = 'text/plain' }", "only be `application/json`"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1 }, body = 'x' }", "both there"),
+        ("when = [['{query:a}']]\nrespond = { json = 'x' }", "`json` is a table"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1.5 } }", "whole numbers"),
+        ("when = [['{query:a}']]\nrespond = { body = '{secret:verify}' }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { body = '{body}' }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = ['{sha256:hex:body}'] } }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { status = 302 }", "200 to 299"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Set-Cookie = 'x' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Content-Type = 'text/html' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Location = 'x' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { 'a b' = 'x' } }", "no header name"),
+        ("when = [['{query:a}']]\nrespond = { headers = { A = \"x\\r\\ny\" } }", "no control characters"),
+    ] {
+        let message = error(&format!("{CHECK}{EVENT}[[providers.acme.handshake]]\n{fields}\n"), "");
+        assert!(message.contains(expected), "{fields}: {message}");
+    }
+    let message = error(&with("message = '{secret:signing}{body}'"), "secret");
+    assert!(message.contains("of a handshake only"), "{message}");
+    let (preset, _) = load(&format!("{CHECK}{EVENT}[[providers.acme.handshake]]\nmethod = 'GET'\n")).expect("any GET");
+    assert_eq!(preset.taken_methods(), ["POST", "GET"]);
 }

@@ -54,6 +54,9 @@ fn of_other_source(case: &Case<'_>, now: Timestamp) -> Option<String> {
 }
 
 fn nothing(case: &Case<'_>) -> String {
+    if case.verifier.takes_credentials() {
+        return "another token was sent than the configured one: copy it again from the registration that sends here".to_owned();
+    }
     let length =
         case.delivery.headers.find("content-length").and_then(|said| std::str::from_utf8(said).ok()?.parse::<usize>().ok());
     let length = match length {

@@ -53,16 +53,18 @@ pub(super) fn form(case: &Case<'_>) -> String {
 
 fn form_of(check: &Check) -> String {
     let rule = &check.signature;
+    let place = signature_header(check).map_or_else(|| "the request".to_owned(), |name| format!("header {name}"));
     let bytes = check.algorithm.digest_bytes();
     let digits = match rule.encoding {
         Encoding::Hex => format!("{} hex digits", bytes * 2),
         Encoding::Base64 => format!("{} characters of base64", bytes.div_ceil(3) * 4),
+        Encoding::Plain => return format!("{place} has the token"),
+        Encoding::Basic => return format!("{place} has `Basic` and base64 of `user:password`"),
     };
     let prefix = rule.prefix.as_ref().map(|prefix| format!("`{prefix}` and ")).unwrap_or_default();
     let named = match &rule.parts {
         Parts::Named { pair, keys } => format!("`{}{pair}` and ", keys.join(&format!("{pair}` or `"))),
         Parts::Placed { .. } => String::new(),
     };
-    let place = signature_header(check).map_or_else(|| "the signature".to_owned(), |name| format!("header {name}"));
     format!("{place} has {named}{prefix}{digits}")
 }
