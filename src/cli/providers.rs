@@ -187,11 +187,7 @@ pub(super) fn steps(preset: &Preset, url: &str, variable: &str) -> Vec<String> {
 /// The variable that a secret of this slot is put into, where nobody has said another.
 pub(super) fn variable(preset: &Preset, slot: &str) -> String {
     let upper = |text: &str| text.to_ascii_uppercase().replace('-', "_");
-    match slot {
-        "signing" => {
-            let name = upper(preset.name());
-            format!("{}_WEBHOOK_SECRET", name.strip_suffix("_WEBHOOKS").unwrap_or(&name))
-        }
-        other => format!("{}_{}_KEY", upper(preset.name()), upper(other)),
-    }
+    let name = upper(preset.name());
+    let name = name.strip_suffix("_WEBHOOKS").unwrap_or(&name);
+    format!("{name}_WEBHOOK_{}", if slot == "signing" { "SECRET".to_owned() } else { upper(slot) })
 }
