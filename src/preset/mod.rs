@@ -22,11 +22,13 @@ pub use check::{Algorithm, Check, Encoding, KeyEncoding, KeyRule, Parts, Signatu
 pub use compile::compile;
 pub use error::{PresetError, PresetWarning};
 pub use event::{AckRule, Derive, EventRule, IdRule};
-pub use handshake::{Condition, Handshake, JsonText, ReplyRule, ReplyText};
+pub use handshake::{Compute, Condition, Handshake, JsonText, ReplyRule, ReplyText};
 pub use pointer::{InvalidPointer, Pointer};
 pub use registry::{ProvidersText, builtin, builtin_names, builtin_text};
 pub use template::{HeaderName, Locator, Part, Template, TemplateError};
-pub use text::{AckText, CheckText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText};
+pub use text::{
+    AckText, CheckText, ComputeText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText,
+};
 
 /// How well the signature rules of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +124,12 @@ impl Preset {
     #[must_use]
     pub fn handshakes(&self) -> &[Handshake] {
         &self.handshakes
+    }
+
+    /// Whether anybody can have a text signed by a handshake. A body that could be such a text then proves nothing.
+    #[must_use]
+    pub fn signs_for_strangers(&self) -> bool {
+        self.handshakes.iter().any(|handshake| !handshake.verified && handshake.compute.is_some())
     }
 
     /// The settings that a source must give, with a line of help for each.

@@ -5,6 +5,7 @@
 
 mod admitted;
 mod candidates;
+mod compute;
 mod credential;
 mod form;
 mod handshake;

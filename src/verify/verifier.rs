@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compute::{self, could_be_for_strangers};
 use super::handshake::{Handshakes, Passed, answer};
 use super::key::{Key, KeyError};
 use super::plan::Plan;
@@ -43,6 +44,7 @@ pub struct Verifier {
     preset: Arc<Preset>,
     checks: Vec<ArmedCheck>,
     handshakes: Handshakes,
+    computing: compute::Keys,
     fingerprints: Vec<(String, Fingerprint, bool)>,
     plan: Plan,
     /// Headers that may be there once at most.
@@ -80,11 +82,12 @@ impl Verifier {
         if allow.is_none() {
             forbid_downgrade(&preset, &mut checks);
         }
-        let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::slots).collect();
+        let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
         for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
             fingerprints[number].2 |= credential::facts(secret).1;
         }
         let handshakes = Handshakes::new(&preset, &secrets);
+        let computing = compute::Keys::new(&preset, &secrets, |number| fingerprints[number].2 = true)?;
         let kept = kept(&preset, &kept_headers);
         let named = preset.named_headers().into_iter().map(Box::from);
         let greeted = preset.handshakes().iter().flat_map(Handshake::locators).filter_map(|locator| match locator {
@@ -101,6 +104,7 @@ impl Verifier {
             preset,
             checks,
             handshakes,
+            computing,
             fingerprints,
             type_unknown: TYPE_UNKNOWN.into(),
         })
@@ -145,7 +149,7 @@ impl Verifier {
         let reading = Reading::new(&self.plan, &delivery.method, &delivery.query, &delivery.headers, &delivery.body);
         let find = |verified| self.handshakes.find(&self.preset, verified, &delivery.method, &reading);
         if let Some(handshake) = find(false) {
-            return answer(handshake, &reading).map(Passed::Handshake);
+            return self.greet(handshake, &reading);
         }
         if !self.preset.methods().contains(&delivery.method) && find(true).is_none() {
             return Err(Refusal::NoHandshake);
@@ -153,12 +157,15 @@ impl Verifier {
         if self.is_pending() {
             return Err(Refusal::SourceNotReady);
         }
+        if self.preset.signs_for_strangers() && could_be_for_strangers(&delivery.body) {
+            return Err(Refusal::BodySignable);
+        }
         if self.read_once.iter().any(|name| reading.is_repeated(name)) {
             return Err(Refusal::HeaderRepeated);
         }
         let proof = prove(&self.preset, &self.checks, &reading, now)?;
         if let Some(handshake) = find(true) {
-            return answer(handshake, &reading).map(Passed::Handshake);
+            return self.greet(handshake, &reading);
         }
         let event = self.preset.event();
         let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
@@ -179,6 +186,11 @@ impl Verifier {
             headers: self.keep(&delivery.headers),
             body: delivery.body.clone(),
         }))
+    }
+
+    fn greet(&self, handshake: &Handshake, reading: &Reading<'_>) -> Result<Passed, Refusal> {
+        let computed = self.computing.compute(&self.preset, handshake, reading)?;
+        answer(handshake, computed.as_deref(), reading).map(Passed::Handshake)
     }
 
     /// Whether a header of this name, in lower case, is read or kept: the others need not be handed over.

@@ -93,13 +93,15 @@ fn compile_hmac(
     Ok(check)
 }
 
-fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
+/// The algorithm of an HMAC.
+pub(super) fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
     const KNOWN: [(&str, Algorithm); 3] =
         [("sha256", Algorithm::HmacSha256), ("sha384", Algorithm::HmacSha384), ("sha512", Algorithm::HmacSha512)];
     one_of("algorithm", word, &KNOWN, &["sha1"])
 }
 
-fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
+/// How a secret becomes a key.
+pub(super) fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
     const KNOWN: [(&str, KeyEncoding); 3] =
         [("utf8", KeyEncoding::Utf8), ("hex", KeyEncoding::Hex), ("base64", KeyEncoding::Base64)];
     not_yet("derive", &written.derive)?;
@@ -207,8 +209,8 @@ fn judge_message(check: &Check, spanned: &Spanned<CheckText>, warnings: &mut Vec
     let span = spanned.as_ref().message.as_ref().map_or_else(|| spanned.span(), Spanned::span);
     let of_body =
         |locator: &Locator| matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
-    if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_))) {
-        return Err(PresetError::at(span, "`{secret:…}` stands in the `when` of a handshake only"));
+    if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_) | Locator::Computed)) {
+        return Err(PresetError::at(span, "`{secret:…}` and `{computed}` are for a handshake only"));
     }
     if !check.message.locators().any(of_body) {
         let message = "the message has nothing of the body: add `{body}`, or any body would pass with a captured signature";
