@@ -183,12 +183,19 @@ impl Preset {
         self.checks.iter().any(|check| check.time.is_some())
     }
 
-    /// The checks that a source has: those in `allow`, by default the first of each secret slot.
+    /// Whether nothing proves its deliveries.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.checks.iter().any(|check| check.algorithm == Algorithm::Unsigned)
+    }
+
+    /// The checks that a source has: those in `allow`, by default the first of each secret slot, and none that proves nothing.
     #[must_use]
     pub fn allowed(&self, allow: Option<&[String]>) -> Vec<&Check> {
         let Some(allow) = allow else {
             let first_of_slot = |place: usize| !self.checks[..place].iter().any(|other| other.slot == self.checks[place].slot);
-            return (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]).collect();
+            let first = (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]);
+            return first.filter(|check| check.algorithm != Algorithm::Unsigned).collect();
         };
         self.checks.iter().filter(|check| allow.iter().any(|id| **id == *check.id)).collect()
     }
@@ -196,7 +203,8 @@ impl Preset {
     /// The secret slots of its checks, then those of its handshakes, in file order, each once.
     #[must_use]
     pub fn slots(&self) -> Vec<&str> {
-        let of_checks = self.checks.iter().map(|check| &*check.slot);
+        let signed = self.checks.iter().filter(|check| check.algorithm != Algorithm::Unsigned);
+        let of_checks = signed.map(|check| &*check.slot);
         let mut slots: Vec<&str> = Vec::new();
         for slot in of_checks.chain(self.handshakes.iter().flat_map(Handshake::slots)) {
             if !slots.contains(&slot) {

@@ -55,6 +55,14 @@ pub enum KeyError {
         /// Those that there are.
         known: String,
     },
+    /// Nothing proves the provider's deliveries, and the source does not say that it wants them all the same.
+    #[error(
+        "nothing proves the provider's deliveries: whoever knows the URL can send; `allow = [\"{check}\"]` says that you want that"
+    )]
+    UnsignedNotAllowed {
+        /// Its check of kind `none`.
+        check: String,
+    },
     /// No check is allowed.
     #[error("`allow` is empty: no delivery could ever pass")]
     NothingAllowed,
@@ -80,7 +88,11 @@ impl KeyError {
     pub const fn place(&self) -> Option<usize> {
         match self {
             Self::Undecodable { place, .. } | Self::Empty { place, .. } | Self::UnknownSlot { place, .. } => Some(*place),
-            Self::UnknownCheck { .. } | Self::NothingAllowed | Self::ParamMissing { .. } | Self::ParamUnknown { .. } => None,
+            Self::UnknownCheck { .. }
+            | Self::UnsignedNotAllowed { .. }
+            | Self::NothingAllowed
+            | Self::ParamMissing { .. }
+            | Self::ParamUnknown { .. } => None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::prove::{ArmedCheck, prove};
 use super::reading::Reading;
 use super::{Admitted, Refusal, credential, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
-use crate::preset::{Check, Handshake, Locator, Preset};
+use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
 /// The type of an event whose own cannot be read.
 const TYPE_UNKNOWN: &str = "unknown";
@@ -75,7 +75,7 @@ impl Verifier {
                 keys.push(key);
             }
             let preset_tolerance = check.time.as_ref().map_or(Duration::ZERO, |time| time.tolerance);
-            if !keys.is_empty() {
+            if !keys.is_empty() || check.algorithm == Algorithm::Unsigned {
                 checks.push(ArmedCheck { place, keys, tolerance: tolerance.unwrap_or(preset_tolerance) });
             }
         }
@@ -134,6 +134,17 @@ impl Verifier {
         self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
     }
 
+    /// Slots that have a secret which nothing looks at.
+    #[must_use]
+    pub fn idle_slots(&self) -> Vec<&str> {
+        let checked = self.checks.iter().map(|armed| &*armed.rules(&self.preset).slot);
+        let used: Vec<&str> = checked.chain(self.preset.handshakes().iter().flat_map(Handshake::slots)).collect();
+        let mut idle: Vec<&str> =
+            self.fingerprints.iter().map(|(slot, ..)| &**slot).filter(|slot| !used.contains(slot)).collect();
+        idle.dedup();
+        idle
+    }
+
     /// Whether a check that takes part has its secret sent with each delivery.
     #[must_use]
     pub fn takes_credentials(&self) -> bool {
@@ -180,7 +191,7 @@ impl Verifier {
             id_from: identity.from,
             id_signed: event.id_signed,
             check: proof.check,
-            secret: Some(proof.secret),
+            secret: proof.secret,
             body_digest: proof.body_digest,
             signed_digest: proof.signed_digest,
             headers: self.keep(&delivery.headers),
@@ -238,6 +249,9 @@ fn judge(settings: &VerifierSettings) -> Result<(), KeyError> {
         if allow.is_empty() {
             return Err(KeyError::NothingAllowed);
         }
+    }
+    if let Some(check) = preset.checks().iter().find(|check| check.algorithm == Algorithm::Unsigned && settings.allow.is_none()) {
+        return Err(KeyError::UnsignedNotAllowed { check: check.id.as_ref().to_owned() });
     }
     if let Some((name, help)) = preset.params().iter().find(|(name, _)| !settings.params.contains_key(*name)) {
         return Err(KeyError::ParamMissing { name: name.clone(), help: help.clone() });

@@ -36,13 +36,15 @@ fn compile_one(
     spanned: &Spanned<CheckText>,
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
-    const KINDS: [(&str, Kind); 3] = [("hmac", Kind::Hmac), ("token", Kind::Token), ("basic", Kind::Basic)];
+    const KINDS: [(&str, Kind); 4] =
+        [("hmac", Kind::Hmac), ("token", Kind::Token), ("basic", Kind::Basic), ("none", Kind::Unsigned)];
     let written = spanned.as_ref();
-    let kind = one_of("kind", &written.kind, &KINDS, &["hash", "public-key", "jwt", "none"])?;
+    let kind = one_of("kind", &written.kind, &KINDS, &["hash", "public-key", "jwt"])?;
     not_yet("require", &written.require)?;
     not_yet("each", &written.each)?;
     match kind {
         Kind::Hmac => compile_hmac(text, spanned, warnings),
+        Kind::Unsigned => super::credential::compile_unsigned(text, spanned),
         Kind::Token | Kind::Basic => super::credential::compile(text, spanned, kind == Kind::Basic, warnings),
     }
 }
@@ -53,6 +55,7 @@ enum Kind {
     Hmac,
     Token,
     Basic,
+    Unsigned,
 }
 
 /// Its name, the same for every kind.

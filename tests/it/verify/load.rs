@@ -34,7 +34,6 @@ fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     assert!(message.contains("`like` is not supported yet"), "{message}");
     for (field, at) in [
         ("kind = 'public-key'", "public-key"),
-        ("kind = 'none'", "none"),
         ("algorithm = 'sha1'", "sha1"),
         ("require = [['{body}', 'x']]", "x"),
         ("each = '/items'", "/items"),
@@ -287,4 +286,25 @@ fn a_handshake_computes_over_the_request_and_never_what_a_check_takes() {
         let fault = error(&with(&compute, true, "{body}"), "");
         assert!(fault.contains(expected), "{compute}: {fault}");
     }
+}
+
+#[test]
+fn a_check_that_proves_nothing_stands_alone_and_says_so() {
+    let none = "[[providers.acme.check]]\nkind = 'none'\n";
+    let (preset, _) = load(&format!("{none}{EVENT}")).expect("right");
+    assert!(preset.is_unsigned() && preset.slots().is_empty() && preset.allowed(None).is_empty());
+    let all = ["default".to_owned()];
+    assert!(preset.sentence(Some(&all), None).starts_with("not signed: whoever knows the URL can send"));
+    assert!(error(&format!("{none}{}{EVENT}", CHECK.replace("kind", "id = 'other'\nkind")), "").contains("stands alone"));
+    for (field, expected) in [
+        ("algorithm = 'sha256'", "no `algorithm`"),
+        ("secret = 'x'", "neither `secret` nor `signature`"),
+        ("signature = { from = 'header:S' }", "neither `secret` nor `signature`"),
+        ("message = '{body}'", "no `message`"),
+    ] {
+        let fault = error(&format!("{none}{field}\n{EVENT}"), "");
+        assert!(fault.contains(expected), "{field}: {fault}");
+    }
+    let signed = format!("{none}[providers.acme.event]\nid = ['{{body:/id}}']\nid_signed = true\n");
+    assert!(error(&signed, "true").contains("does not cover the id"));
 }
