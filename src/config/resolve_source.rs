@@ -183,6 +183,12 @@ fn warn_of_secrets(
         Some(first) if strict => Err(ConfigError::at(name.span(), first.clone()).help("`strict_secrets` makes this an error")),
         _ => {
             warnings.extend(found);
+            if preset.is_unsigned() {
+                warnings.push(format!("source {source} is not signed: whoever knows its URL can send it events"));
+            }
+            warnings.extend(verifier.idle_slots().into_iter().map(|slot| {
+                format!("source {source}: its secret in slot {slot} takes no part, as another check proves more; `allow` can name both")
+            }));
             if verifier.is_pending() && !text.retired {
                 let then = match preset.ack().retries_for {
                     Some(window) if !window.is_zero() => "its sender tries again",

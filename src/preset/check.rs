@@ -18,6 +18,8 @@ pub enum Algorithm {
     Token,
     /// The secret is a user and a password, sent as HTTP Basic authentication.
     Basic,
+    /// Nothing at all: for a source that is unsigned on purpose.
+    Unsigned,
 }
 
 impl Algorithm {
@@ -25,7 +27,7 @@ impl Algorithm {
     #[must_use]
     pub const fn digest_bytes(self) -> usize {
         match self {
-            Self::HmacSha256 | Self::Token | Self::Basic => 32,
+            Self::HmacSha256 | Self::Token | Self::Basic | Self::Unsigned => 32,
             Self::HmacSha384 => 48,
             Self::HmacSha512 => 64,
         }
@@ -40,6 +42,7 @@ impl Algorithm {
             Self::HmacSha512 => "HMAC-SHA512",
             Self::Token => "token",
             Self::Basic => "user and password",
+            Self::Unsigned => "none",
         }
     }
 
@@ -221,6 +224,9 @@ impl Check {
     /// How it signs, as a part of a sentence. `tolerance` is the source's own, where it has one.
     #[must_use]
     pub fn sentence(&self, tolerance: Option<Duration>) -> String {
+        if self.algorithm == Algorithm::Unsigned {
+            return "not signed: whoever knows the URL can send".to_owned();
+        }
         let place = match &self.signature.from {
             Locator::Header(name) => format!("header {}", name.written()),
             Locator::Query(name) => format!("query parameter `{name}`"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HeaderName, Locator, Template};
+use super::{Algorithm, Encoding, HeaderName, KeyRule, Locator, Template};
 
 /// One kind of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,25 @@ pub struct Handshake {
     pub when: Vec<Condition>,
     /// Whether it is answered only after the check has passed.
     pub verified: bool,
+    /// What is computed for the answer.
+    pub compute: Option<Compute>,
     /// The answer.
     pub reply: ReplyRule,
+}
+
+/// What a handshake computes: it shows that we have the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compute {
+    /// What is computed.
+    pub algorithm: Algorithm,
+    /// How the result is written.
+    pub encoding: Encoding,
+    /// The slot of the secret; its newest one is taken.
+    pub slot: Arc<str>,
+    /// How it becomes a key.
+    pub key: KeyRule,
+    /// What is signed.
+    pub message: Template,
 }
 
 /// What must hold of a request.
@@ -112,15 +129,21 @@ impl Handshake {
     /// Every locator that it reads.
     pub fn locators(&self) -> impl Iterator<Item = &Locator> {
         let conditions = self.when.iter().flat_map(Condition::templates);
-        conditions.chain(self.reply.templates()).flat_map(Template::locators)
+        let computed = self.compute.as_ref().map(|compute| &compute.message);
+        conditions.chain(self.reply.templates()).chain(computed).flat_map(Template::locators)
     }
 
     /// The slots of the secrets that it compares with.
-    pub fn slots(&self) -> impl Iterator<Item = &str> {
+    pub fn compared_slots(&self) -> impl Iterator<Item = &str> {
         self.when.iter().filter_map(|condition| match condition {
             Condition::Secret(_, slot) => Some(&**slot),
             Condition::Present(_) | Condition::Equal(..) => None,
         })
+    }
+
+    /// The slots of all secrets that it needs.
+    pub fn slots(&self) -> impl Iterator<Item = &str> {
+        self.compared_slots().chain(self.compute.as_ref().map(|compute| &*compute.slot))
     }
 
     /// What it is, as a part of a sentence.

@@ -22,11 +22,13 @@ pub use check::{Algorithm, Check, Encoding, KeyEncoding, KeyRule, Parts, Signatu
 pub use compile::compile;
 pub use error::{PresetError, PresetWarning};
 pub use event::{AckRule, Derive, EventRule, IdRule};
-pub use handshake::{Condition, Handshake, JsonText, ReplyRule, ReplyText};
+pub use handshake::{Compute, Condition, Handshake, JsonText, ReplyRule, ReplyText};
 pub use pointer::{InvalidPointer, Pointer};
 pub use registry::{ProvidersText, builtin, builtin_names, builtin_text};
 pub use template::{HeaderName, Locator, Part, Template, TemplateError};
-pub use text::{AckText, CheckText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText};
+pub use text::{
+    AckText, CheckText, ComputeText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText,
+};
 
 /// How well the signature rules of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +133,12 @@ impl Preset {
         &self.handshakes
     }
 
+    /// Whether anybody can have a text signed by a handshake. A body that could be such a text then proves nothing.
+    #[must_use]
+    pub fn signs_for_strangers(&self) -> bool {
+        self.handshakes.iter().any(|handshake| !handshake.verified && handshake.compute.is_some())
+    }
+
     /// The settings that a source must give, with a line of help for each.
     #[must_use]
     pub const fn params(&self) -> &BTreeMap<String, String> {
@@ -182,12 +190,19 @@ impl Preset {
         self.checks.iter().any(|check| check.time.is_some())
     }
 
-    /// The checks that a source has: those in `allow`, by default the first of each secret slot.
+    /// Whether nothing proves its deliveries.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.checks.iter().any(|check| check.algorithm == Algorithm::Unsigned)
+    }
+
+    /// The checks that a source has: those in `allow`, by default the first of each secret slot, and none that proves nothing.
     #[must_use]
     pub fn allowed(&self, allow: Option<&[String]>) -> Vec<&Check> {
         let Some(allow) = allow else {
             let first_of_slot = |place: usize| !self.checks[..place].iter().any(|other| other.slot == self.checks[place].slot);
-            return (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]).collect();
+            let first = (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]);
+            return first.filter(|check| check.algorithm != Algorithm::Unsigned).collect();
         };
         self.checks.iter().filter(|check| allow.iter().any(|id| **id == *check.id)).collect()
     }
@@ -195,7 +210,8 @@ impl Preset {
     /// The secret slots of its checks, then those of its handshakes, in file order, each once.
     #[must_use]
     pub fn slots(&self) -> Vec<&str> {
-        let of_checks = self.checks.iter().map(|check| &*check.slot);
+        let signed = self.checks.iter().filter(|check| check.algorithm != Algorithm::Unsigned);
+        let of_checks = signed.map(|check| &*check.slot);
         let mut slots: Vec<&str> = Vec::new();
         for slot in of_checks.chain(self.handshakes.iter().flat_map(Handshake::slots)) {
             if !slots.contains(&slot) {

@@ -81,6 +81,8 @@ pub enum Locator {
     BodyDigest(Encoding),
     /// The source's secrets of a slot, to be compared with. Never a part of a text.
     Secret(Box<str>),
+    /// What a handshake computed.
+    Computed,
     /// Another named element of the signature's value.
     SignatureKey(Box<str>),
     /// An element of the signature's value by its place.
@@ -88,9 +90,10 @@ pub enum Locator {
 }
 
 /// The words that a locator may begin with.
-const KNOWN: [&str; 10] = ["body", "method", "time", "param", "header", "query", "form", "sha256", "secret", "signature"];
+const KNOWN: [&str; 11] =
+    ["body", "method", "time", "param", "header", "query", "form", "sha256", "secret", "computed", "signature"];
 /// Words of the language that are not supported yet.
-const NOT_YET: [&str; 4] = ["url", "item", "claim", "computed"];
+const NOT_YET: [&str; 3] = ["url", "item", "claim"];
 
 impl Locator {
     /// Takes a locator: a variable's name without its braces.
@@ -103,6 +106,7 @@ impl Locator {
             ("body", None) => Ok(Self::Body),
             ("method", None) => Ok(Self::Method),
             ("time", None) => Ok(Self::Time),
+            ("computed", None) => Ok(Self::Computed),
             ("body", Some(pointer)) => parse_pointer(text, pointer).map(Self::Json),
             ("param", Some(name)) if !name.is_empty() => Ok(Self::Param(name.into())),
             ("header", Some(name)) => parse_header(text, name),
@@ -261,6 +265,7 @@ mod tests {
         assert_eq!(parse("signature:#12"), Locator::SignaturePlace(12));
         assert_eq!(parse("signature:t"), Locator::SignatureKey("t".into()));
         assert_eq!(parse("form:payload#/a"), Locator::Form("payload".into(), Pointer::parse("/a").ok()));
+        assert_eq!(parse("computed"), Locator::Computed);
         assert_eq!(parse("query:hub.mode"), Locator::Query("hub.mode".into()));
         assert_eq!(parse("sha256:base64:body"), Locator::BodyDigest(Encoding::Base64));
         assert_eq!(parse("secret:verify"), Locator::Secret("verify".into()));
@@ -284,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_comes_later_is_refused_as_such() {
-        for later in ["{url}", "{secret}", "{item:/a}", "{claim:a}", "{computed}", "{form:sorted}", "{header:X-*}"] {
+        for later in ["{url}", "{secret}", "{item:/a}", "{claim:a}", "{form:sorted}", "{header:X-*}"] {
             assert!(error(later).message.contains("not supported yet"), "{later}");
         }
     }

@@ -47,8 +47,21 @@ pub struct HandshakeText {
     pub verified: bool,
     pub respond: Option<RespondText>,
     pub limit: Option<Spanned<usize>>,
-    pub(super) compute: NotYet,
+    pub compute: Option<Spanned<ComputeText>>,
     pub(super) learn: NotYet,
+}
+
+/// `compute = { ... }` of a handshake.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct ComputeText {
+    pub kind: Spanned<String>,
+    pub algorithm: Spanned<String>,
+    pub encoding: Spanned<String>,
+    pub message: Spanned<String>,
+    pub secret: Option<Spanned<String>>,
+    pub key: Option<KeyText>,
 }
 
 /// `respond = { ... }` of a handshake.

@@ -7,7 +7,7 @@ use super::credential::Slot;
 use super::reading::{Reading, Value};
 use super::{Admitted, Refusal};
 use crate::model::{Headers, Secret};
-use crate::preset::{Condition, Handshake, JsonText, Part, Preset, ReplyRule, ReplyText, Template};
+use crate::preset::{Condition, Handshake, JsonText, Locator, Part, Preset, ReplyRule, ReplyText, Template};
 
 /// What a request turned out to be.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Handshakes {
     /// Prepares the secrets.
     pub(super) fn new(preset: &Preset, secrets: &[(String, Secret)]) -> Self {
         let mut slots: Vec<Slot> = Vec::new();
-        for name in preset.handshakes().iter().flat_map(Handshake::slots) {
+        for name in preset.handshakes().iter().flat_map(Handshake::compared_slots) {
             if !slots.iter().any(|slot| *slot.name == *name) {
                 let of_slot = secrets.iter().filter(|(slot, _)| slot == name).map(|(_, secret)| secret);
                 slots.push(Slot::new(name, of_slot));
@@ -90,7 +90,7 @@ impl Handshakes {
 }
 
 /// A template's text; none where a variable does not exist, or not once.
-fn written(template: &Template, reading: &Reading<'_>) -> Option<Vec<u8>> {
+pub(super) fn written(template: &Template, reading: &Reading<'_>) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     for part in template.parts() {
         match part {
@@ -105,13 +105,13 @@ fn written(template: &Template, reading: &Reading<'_>) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// The answer to a handshake.
+/// The answer to a handshake; `computed` is what it computed, if it does.
 ///
 /// # Errors
 /// [`Refusal::HandshakeUnfit`] where a value of the request must not go back.
-pub(super) fn answer(handshake: &Handshake, reading: &Reading<'_>) -> Result<Reply, Refusal> {
+pub(super) fn answer(handshake: &Handshake, computed: Option<&str>, reading: &Reading<'_>) -> Result<Reply, Refusal> {
     let ReplyRule { status, headers, body, limit } = &handshake.reply;
-    let echo = |template: &Template| echo(template, reading, *limit);
+    let echo = |template: &Template| echo(template, computed, reading, *limit);
     let mut fields = Headers::with_capacity(headers.len() + 2);
     fields.push("x-content-type-options", "nosniff");
     for (name, template) in headers {
@@ -134,7 +134,7 @@ pub(super) fn answer(handshake: &Handshake, reading: &Reading<'_>) -> Result<Rep
 }
 
 /// A template's text, every value of the request in it 1 to `limit` bytes of printable ASCII.
-fn echo(template: &Template, reading: &Reading<'_>, limit: usize) -> Result<String, Refusal> {
+fn echo(template: &Template, computed: Option<&str>, reading: &Reading<'_>, limit: usize) -> Result<String, Refusal> {
     let mut text = String::new();
     for part in template.parts() {
         let (locator, optional) = match part {
@@ -144,9 +144,10 @@ fn echo(template: &Template, reading: &Reading<'_>, limit: usize) -> Result<Stri
             }
             Part::Variable { locator, optional } => (locator, *optional),
         };
-        let value = match reading.read(locator) {
-            Value::Text(value) => value,
-            Value::Absent | Value::NotJson if optional => continue,
+        let value = match (locator, reading.read(locator)) {
+            (Locator::Computed, _) => computed.ok_or(Refusal::HandshakeUnfit)?.as_bytes(),
+            (_, Value::Text(value)) => value,
+            (_, Value::Absent | Value::NotJson) if optional => continue,
             _ => return Err(Refusal::HandshakeUnfit),
         };
         let printable = value.iter().all(|byte| matches!(byte, 0x20..=0x7e));

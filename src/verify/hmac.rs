@@ -61,6 +61,7 @@ impl Keyed {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).ok().map(Self::Sha256),
             Algorithm::HmacSha384 => Hmac::new_from_slice(key).ok().map(Self::Sha384),
             Algorithm::HmacSha512 => Hmac::new_from_slice(key).ok().map(Self::Sha512),
+            Algorithm::Unsigned => None,
             Algorithm::Token | Algorithm::Basic => {
                 credential::digest(key).map(|digest| Self::Sent(Zeroizing::new(key.to_vec()), digest))
             }

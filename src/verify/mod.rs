@@ -6,6 +6,7 @@
 mod admitted;
 mod age;
 mod candidates;
+mod compute;
 mod credential;
 mod form;
 mod handshake;

@@ -111,7 +111,9 @@ impl<'r> Reading<'r> {
                     (field, Some(pointer)) => field.json(&self.plan.fields[place], pointer).map_or(Value::Absent, found_value),
                 }
             }
-            Locator::Time | Locator::Secret(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_) => Value::Absent,
+            Locator::Time | Locator::Computed | Locator::Secret(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_) => {
+                Value::Absent
+            }
         }
     }
 

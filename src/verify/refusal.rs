@@ -58,6 +58,9 @@ pub enum Refusal {
     /// A handshake, but what is to be answered is missing, too long, or not printable ASCII.
     #[error("a handshake whose answer cannot be made: a value is missing, too long, or not printable ASCII")]
     HandshakeUnfit,
+    /// A body that a handshake would have signed for anybody.
+    #[error("the body could be a text that a handshake signs for anybody")]
+    BodySignable,
     /// The body is not what the id needs.
     #[error("the body is not JSON in which the event id stands once")]
     MalformedBody,
@@ -85,6 +88,7 @@ impl Refusal {
             Self::MessageUnreadable => "message-unreadable",
             Self::NoHandshake => "no-handshake",
             Self::HandshakeUnfit => "handshake-unfit",
+            Self::BodySignable => "body-signable",
             Self::MalformedBody => "malformed-body",
             Self::EventIdMissing => "event-id-missing",
         }

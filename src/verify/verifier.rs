@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compute::{self, could_be_for_strangers};
 use super::handshake::{Handshakes, Passed, answer};
 use super::key::{Key, KeyError};
 use super::plan::Plan;
@@ -11,7 +12,7 @@ use super::prove::{ArmedCheck, prove};
 use super::reading::Reading;
 use super::{Admitted, Refusal, credential, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
-use crate::preset::{Check, Handshake, Locator, Preset};
+use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
 /// The type of an event whose own cannot be read.
 const TYPE_UNKNOWN: &str = "unknown";
@@ -43,6 +44,7 @@ pub struct Verifier {
     preset: Arc<Preset>,
     checks: Vec<ArmedCheck>,
     handshakes: Handshakes,
+    computing: compute::Keys,
     fingerprints: Vec<(String, Fingerprint, bool)>,
     plan: Plan,
     /// Headers that may be there once at most.
@@ -73,18 +75,19 @@ impl Verifier {
                 keys.push(key);
             }
             let preset_tolerance = check.time.as_ref().map_or(Duration::ZERO, |time| time.tolerance);
-            if !keys.is_empty() {
+            if !keys.is_empty() || check.algorithm == Algorithm::Unsigned {
                 checks.push(ArmedCheck { place, keys, tolerance: tolerance.unwrap_or(preset_tolerance) });
             }
         }
         if allow.is_none() {
             forbid_downgrade(&preset, &mut checks);
         }
-        let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::slots).collect();
+        let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
         for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
             fingerprints[number].2 |= credential::facts(secret).1;
         }
         let handshakes = Handshakes::new(&preset, &secrets);
+        let computing = compute::Keys::new(&preset, &secrets, |number| fingerprints[number].2 = true)?;
         let kept = kept(&preset, &kept_headers);
         let named = preset.named_headers().into_iter().map(Box::from);
         let greeted = preset.handshakes().iter().flat_map(Handshake::locators).filter_map(|locator| match locator {
@@ -101,6 +104,7 @@ impl Verifier {
             preset,
             checks,
             handshakes,
+            computing,
             fingerprints,
             type_unknown: TYPE_UNKNOWN.into(),
         })
@@ -130,6 +134,17 @@ impl Verifier {
         self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
     }
 
+    /// Slots that have a secret which nothing looks at.
+    #[must_use]
+    pub fn idle_slots(&self) -> Vec<&str> {
+        let checked = self.checks.iter().map(|armed| &*armed.rules(&self.preset).slot);
+        let used: Vec<&str> = checked.chain(self.preset.handshakes().iter().flat_map(Handshake::slots)).collect();
+        let mut idle: Vec<&str> =
+            self.fingerprints.iter().map(|(slot, ..)| &**slot).filter(|slot| !used.contains(slot)).collect();
+        idle.dedup();
+        idle
+    }
+
     /// Whether a check that takes part has its secret sent with each delivery.
     #[must_use]
     pub fn takes_credentials(&self) -> bool {
@@ -145,7 +160,7 @@ impl Verifier {
         let reading = self.reading(delivery);
         let find = |verified| self.handshakes.find(&self.preset, verified, &delivery.method, &reading);
         if let Some(handshake) = find(false) {
-            return answer(handshake, &reading).map(Passed::Handshake);
+            return self.greet(handshake, &reading);
         }
         if !self.preset.methods().contains(&delivery.method) && find(true).is_none() {
             return Err(Refusal::NoHandshake);
@@ -153,12 +168,15 @@ impl Verifier {
         if self.is_pending() {
             return Err(Refusal::SourceNotReady);
         }
+        if self.preset.signs_for_strangers() && could_be_for_strangers(&delivery.body) {
+            return Err(Refusal::BodySignable);
+        }
         if self.read_once.iter().any(|name| reading.is_repeated(name)) {
             return Err(Refusal::HeaderRepeated);
         }
         let proof = prove(&self.preset, &self.checks, &reading, now)?;
         if let Some(handshake) = find(true) {
-            return answer(handshake, &reading).map(Passed::Handshake);
+            return self.greet(handshake, &reading);
         }
         let event = self.preset.event();
         let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
@@ -173,12 +191,17 @@ impl Verifier {
             id_from: identity.from,
             id_signed: event.id_signed,
             check: proof.check,
-            secret: Some(proof.secret),
+            secret: proof.secret,
             body_digest: proof.body_digest,
             signed_digest: proof.signed_digest,
             headers: self.keep(&delivery.headers),
             body: delivery.body.clone(),
         }))
+    }
+
+    fn greet(&self, handshake: &Handshake, reading: &Reading<'_>) -> Result<Passed, Refusal> {
+        let computed = self.computing.compute(&self.preset, handshake, reading)?;
+        answer(handshake, computed.as_deref(), reading).map(Passed::Handshake)
     }
 
     /// Whether a header of this name, in lower case, is read or kept: the others need not be handed over.
@@ -236,6 +259,9 @@ fn judge(settings: &VerifierSettings) -> Result<(), KeyError> {
         if allow.is_empty() {
             return Err(KeyError::NothingAllowed);
         }
+    }
+    if let Some(check) = preset.checks().iter().find(|check| check.algorithm == Algorithm::Unsigned && settings.allow.is_none()) {
+        return Err(KeyError::UnsignedNotAllowed { check: check.id.as_ref().to_owned() });
     }
     if let Some((name, help)) = preset.params().iter().find(|(name, _)| !settings.params.contains_key(*name)) {
         return Err(KeyError::ParamMissing { name: name.clone(), help: help.clone() });

@@ -237,6 +237,22 @@ async fn a_wrong_token_claims_no_id_and_learns_of_none() {
 }
 
 #[test]
+fn an_unsigned_source_is_warned_of_wherever_it_is_looked_at() {
+    let provider = "[[providers.open.check]]\nkind = \"none\"\n[providers.open.event]\nid = [\"{body:/id}\"]\n[sources.open]\nprovider = \"open\"\n";
+    Cli::with_config(provider).run(&["check"]).fails(2, &["nothing proves", "allow = [\"default\"]"]);
+    let cli = Cli::with_config(&format!("{provider}allow = [\"default\"]\n"));
+    let told = cli.run(&["check"]).expect(0);
+    assert!(told.stderr.contains("source open is not signed: whoever knows its URL can send it events"), "{}", told.stderr);
+    assert!(told.stdout.contains("not signed"), "{}", told.stdout);
+    let serving = cli.serve(&[]);
+    cli.write("body.json", "{\"id\":\"one\"}");
+    let rows = cli.run(&["replay", "body.json", "--to", &serving.url(), "--yes", "--json"]).expect(0).json();
+    assert_eq!(rows[0]["event"], "open/one");
+    let said = serving.stop().expect(0);
+    assert!(said.stderr.contains("source open is not signed"), "{}", said.stderr);
+}
+
+#[test]
 fn check_and_serve_say_what_a_token_proves_and_which_handshakes_there_are() {
     let cli = Cli::with_config(CONFIG);
     let told = cli.run(&["check"]).expect(0).stdout;

@@ -36,13 +36,15 @@ fn compile_one(
     spanned: &Spanned<CheckText>,
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
-    const KINDS: [(&str, Kind); 3] = [("hmac", Kind::Hmac), ("token", Kind::Token), ("basic", Kind::Basic)];
+    const KINDS: [(&str, Kind); 4] =
+        [("hmac", Kind::Hmac), ("token", Kind::Token), ("basic", Kind::Basic), ("none", Kind::Unsigned)];
     let written = spanned.as_ref();
-    let kind = one_of("kind", &written.kind, &KINDS, &["hash", "public-key", "jwt", "none"])?;
+    let kind = one_of("kind", &written.kind, &KINDS, &["hash", "public-key", "jwt"])?;
     not_yet("require", &written.require)?;
     not_yet("each", &written.each)?;
     match kind {
         Kind::Hmac => compile_hmac(text, spanned, warnings),
+        Kind::Unsigned => super::credential::compile_unsigned(text, spanned),
         Kind::Token | Kind::Basic => super::credential::compile(text, spanned, kind == Kind::Basic, warnings),
     }
 }
@@ -53,6 +55,7 @@ enum Kind {
     Hmac,
     Token,
     Basic,
+    Unsigned,
 }
 
 /// Its name, the same for every kind.
@@ -93,13 +96,15 @@ fn compile_hmac(
     Ok(check)
 }
 
-fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
+/// The algorithm of an HMAC.
+pub(super) fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
     const KNOWN: [(&str, Algorithm); 3] =
         [("sha256", Algorithm::HmacSha256), ("sha384", Algorithm::HmacSha384), ("sha512", Algorithm::HmacSha512)];
     one_of("algorithm", word, &KNOWN, &["sha1"])
 }
 
-fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
+/// How a secret becomes a key.
+pub(super) fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
     const KNOWN: [(&str, KeyEncoding); 3] =
         [("utf8", KeyEncoding::Utf8), ("hex", KeyEncoding::Hex), ("base64", KeyEncoding::Base64)];
     not_yet("derive", &written.derive)?;
@@ -207,8 +212,8 @@ fn judge_message(check: &Check, spanned: &Spanned<CheckText>, warnings: &mut Vec
     let span = spanned.as_ref().message.as_ref().map_or_else(|| spanned.span(), Spanned::span);
     let of_body =
         |locator: &Locator| matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
-    if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_))) {
-        return Err(PresetError::at(span, "`{secret:…}` stands in the `when` of a handshake only"));
+    if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_) | Locator::Computed)) {
+        return Err(PresetError::at(span, "`{secret:…}` and `{computed}` are for a handshake only"));
     }
     if !check.message.locators().any(of_body) {
         let message = "the message has nothing of the body: add `{body}`, or any body would pass with a captured signature";

@@ -1,4 +1,6 @@
-//! The load checks of a check whose secret itself is sent: kinds `token` and `basic`.
+//! The load checks of a check whose secret itself is sent, kinds `token` and `basic`, and of one without any, kind `none`.
+
+use std::sync::Arc;
 
 use toml::Spanned;
 
@@ -16,7 +18,32 @@ pub(super) fn compile(
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
     let written = spanned.as_ref();
-    let kind = if is_basic { "basic" } else { "token" };
+    refuse_fields(if is_basic { "basic" } else { "token" }, spanned)?;
+    let signature = if is_basic { basic(spanned)? } else { token(text, spanned)? };
+    if matches!(signature.from, Locator::Json(_) | Locator::Form(..)) {
+        let message = "the token stands in the body, so it is stored and handed on with it".to_owned();
+        warnings.push(PresetWarning { message, span: Some(spanned.span()) });
+    }
+    compiled(spanned, if is_basic { Algorithm::Basic } else { Algorithm::Token }, compile_slot(written)?, signature)
+}
+
+/// Compiles a check that passes everything: alone in its provider, with nothing to say.
+pub(super) fn compile_unsigned(text: &ProviderText, spanned: &Spanned<CheckText>) -> Result<Check, PresetError> {
+    let written = spanned.as_ref();
+    refuse_fields("none", spanned)?;
+    if text.check.len() > 1 {
+        return Err(PresetError::at(spanned.span(), "a check of kind `none` passes everything, so it stands alone"));
+    }
+    if written.secret.is_some() || written.signature.is_some() {
+        return Err(PresetError::at(spanned.span(), "a check of kind `none` has neither `secret` nor `signature`"));
+    }
+    let parts = Parts::Placed { skip: 0 };
+    let nowhere = SignatureRule { from: Locator::Body, split: None, parts, prefix: None, encoding: Encoding::Plain };
+    compiled(spanned, Algorithm::Unsigned, "none".into(), nowhere)
+}
+
+fn refuse_fields(kind: &str, spanned: &Spanned<CheckText>) -> Result<(), PresetError> {
+    let written = spanned.as_ref();
     for (field, found) in [
         ("algorithm", written.algorithm.as_ref().map(Spanned::span)),
         ("time", written.time.as_ref().map(Spanned::span)),
@@ -24,18 +51,22 @@ pub(super) fn compile(
         ("key", written.key.as_ref().map(|_| spanned.span())),
     ] {
         if let Some(span) = found {
-            return Err(PresetError::at(span, format!("a `{kind}` check has no `{field}`: its secret is compared as it stands")));
+            return Err(PresetError::at(span, format!("a `{kind}` check has no `{field}`: nothing is computed")));
         }
     }
-    let signature = if is_basic { basic(spanned)? } else { token(text, spanned)? };
-    if matches!(signature.from, Locator::Json(_) | Locator::Form(..)) {
-        let message = "the token stands in the body, so it is stored and handed on with it".to_owned();
-        warnings.push(PresetWarning { message, span: Some(spanned.span()) });
-    }
+    Ok(())
+}
+
+fn compiled(
+    spanned: &Spanned<CheckText>,
+    algorithm: Algorithm,
+    slot: Arc<str>,
+    signature: SignatureRule,
+) -> Result<Check, PresetError> {
     Ok(Check {
-        id: compile_id(written)?,
-        algorithm: if is_basic { Algorithm::Basic } else { Algorithm::Token },
-        slot: compile_slot(written)?,
+        id: compile_id(spanned.as_ref())?,
+        algorithm,
+        slot,
         key: KeyRule { strip: None, encoding: KeyEncoding::Utf8 },
         signature,
         time: None,

@@ -69,7 +69,7 @@ fn readable(text: &ProviderText, written: &Spanned<String>) -> Result<Template, 
     let template = template(text, written)?;
     let of_check = |locator: &Locator| {
         matches!(locator, Locator::Body | Locator::Method | Locator::Time)
-            || matches!(locator, Locator::Secret(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_))
+            || matches!(locator, Locator::Secret(_) | Locator::Computed | Locator::SignatureKey(_) | Locator::SignaturePlace(_))
     };
     if template.locators().any(of_check) {
         let message = "id and type are read from `header:`, `query:`, `body:/`, `form:`, `sha256:` and `param:`";

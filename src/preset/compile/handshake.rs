@@ -2,10 +2,10 @@
 
 use toml::{Spanned, Value};
 
-use super::{compile_method, not_yet, template};
+use super::{compile_method, compute, not_yet, template};
 use crate::model::Headers;
 use crate::preset::{
-    Condition, Handshake, HandshakeText, HeaderName, JsonText, Locator, PresetError, ProviderText, ReplyRule, ReplyText,
+    Check, Condition, Handshake, HandshakeText, HeaderName, JsonText, Locator, PresetError, ProviderText, ReplyRule, ReplyText,
     RespondText, Template,
 };
 
@@ -16,24 +16,37 @@ const OURS: [&str; 7] =
     ["content-type", "cache-control", "set-cookie", "location", "retry-after", "x-content-type-options", "idempotent-replayed"];
 
 /// Compiles every handshake of a provider. `methods` are those of its events.
-pub(super) fn compile(text: &ProviderText, methods: &[Box<str>]) -> Result<Vec<Handshake>, PresetError> {
-    text.handshake.iter().map(|written| compile_one(text, written, methods)).collect()
+pub(super) fn compile(text: &ProviderText, methods: &[Box<str>], checks: &[Check]) -> Result<Vec<Handshake>, PresetError> {
+    text.handshake.iter().map(|written| compile_one(text, written, methods, checks)).collect()
 }
 
-fn compile_one(text: &ProviderText, spanned: &Spanned<HandshakeText>, methods: &[Box<str>]) -> Result<Handshake, PresetError> {
+fn compile_one(
+    text: &ProviderText,
+    spanned: &Spanned<HandshakeText>,
+    methods: &[Box<str>],
+    checks: &[Check],
+) -> Result<Handshake, PresetError> {
     let written = spanned.as_ref();
-    not_yet("compute", &written.compute)?;
     not_yet("learn", &written.learn)?;
     let method = written.method.as_ref().map_or(Ok("POST".into()), compile_method)?;
     if written.when.is_empty() && methods.contains(&method) {
         let message = "`when` is empty: every delivery would be answered as a handshake, and none would become an event";
         return Err(PresetError::at(spanned.span(), message));
     }
+    let compute = written.compute.as_ref().map(|compute| compute::compile(text, compute, written.verified, checks));
+    let compute = compute.transpose()?;
+    let reply = compile_reply(text, written)?;
+    if compute.is_none()
+        && reply.templates().into_iter().flat_map(Template::locators).any(|locator| *locator == Locator::Computed)
+    {
+        return Err(PresetError::at(spanned.span(), "`{computed}` needs a `compute` table in its handshake"));
+    }
     Ok(Handshake {
         method,
         when: written.when.iter().map(|condition| compile_condition(text, condition)).collect::<Result<_, _>>()?,
         verified: written.verified,
-        reply: compile_reply(text, written)?,
+        compute,
+        reply,
     })
 }
 
@@ -155,7 +168,8 @@ fn compile_json(text: &ProviderText, value: &Value, whole: &Spanned<Value>) -> R
 fn echo(text: &ProviderText, written: &Spanned<String>) -> Result<Template, PresetError> {
     let template = template(text, written)?;
     let legal = |locator: &Locator| {
-        matches!(locator, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..) | Locator::Param(_))
+        matches!(locator, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..))
+            || matches!(locator, Locator::Param(_) | Locator::Computed)
     };
     if !Headers::is_clean(written.as_ref().as_bytes()) {
         return Err(PresetError::at(written.span(), "an answer has no control characters"));
@@ -163,5 +177,5 @@ fn echo(text: &ProviderText, written: &Spanned<String>) -> Result<Template, Pres
     if template.locators().all(legal) {
         return Ok(template);
     }
-    Err(PresetError::at(written.span(), "an answer is made of `header:`, `query:`, `body:/`, `form:` and `param:`"))
+    Err(PresetError::at(written.span(), "an answer is made of `header:`, `query:`, `body:/`, `form:`, `param:` and `computed`"))
 }

@@ -1,6 +1,7 @@
 //! From a provider as written to a [`Preset`]: every load check of the language is made here.
 
 mod check;
+mod compute;
 mod credential;
 mod event;
 mod handshake;
@@ -32,7 +33,7 @@ pub fn compile(name: &str, text: &ProviderText) -> Result<(Preset, Vec<PresetWar
         docs: text.docs.clone(),
         setup: text.setup.clone(),
         mark: text.mark.as_ref().map(compile_mark).transpose()?,
-        handshakes: handshake::compile(text, &methods)?,
+        handshakes: handshake::compile(text, &methods, &checks)?,
         methods,
         body_limit: text.body_limit.as_ref().map(compile_body_limit).transpose()?,
         params: text.params.clone(),

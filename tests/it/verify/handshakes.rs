@@ -262,3 +262,101 @@ proptest::proptest! {
         }
     }
 }
+
+/// X, which asks for a signature before it has shown anything.
+const X: &str = r#"
+[[providers.acme.check]]
+kind = "hmac"
+algorithm = "sha256"
+signature = { from = "header:X-Signature", prefix = "sha256=", encoding = "base64" }
+[[providers.acme.handshake]]
+method = "GET"
+when = [["{query:crc_token}"]]
+compute = { kind = "hmac", algorithm = "sha256", encoding = "base64", message = "{query:crc_token}" }
+respond = { json = { response_token = "sha256={computed}" } }
+[providers.acme.event]
+derive = "body"
+"#;
+/// Zoom, which signs its challenge.
+const ZOOM: &str = r#"
+[[providers.acme.check]]
+kind = "hmac"
+algorithm = "sha256"
+signature = { from = "header:x-zm-signature", prefix = "v0=", encoding = "hex" }
+time = { from = "header:x-zm-request-timestamp" }
+message = "v0:{time}:{body}"
+[[providers.acme.handshake]]
+when = [["{body:/event}", "endpoint.url_validation"]]
+verified = true
+compute = { kind = "hmac", algorithm = "sha256", encoding = "hex", message = "{body:/payload/plainToken}" }
+respond = { json = { plainToken = "{body:/payload/plainToken}", encryptedToken = "{computed}" } }
+[providers.acme.event]
+derive = "body"
+"#;
+const KEY: &str = "a consumer secret of ours";
+
+fn tag(text: &[u8]) -> Vec<u8> {
+    sender::tag(ring::hmac::HMAC_SHA256, KEY.as_bytes(), &[text])
+}
+
+#[test]
+fn a_token_is_signed_for_anybody_and_only_a_token() {
+    use base64::Engine as _;
+    let source = Verifier::new(settings(acme(X), &[KEY])).expect("right settings");
+    for token in ["a", "MDk5Nzc5ZTItYjYxMi00NjI=", "Zm8+bw/_~.-==", &"x".repeat(256)] {
+        let encoded = token.replace('+', "%2B");
+        let signature = base64::engine::general_purpose::STANDARD.encode(tag(token.as_bytes()));
+        let expected = format!("{{\"response_token\":\"sha256={signature}\"}}");
+        assert_eq!(told(&source, &format!("crc_token={encoded}")), expected);
+    }
+    for bad in [
+        "%7B%22a%22%3A1%7D",
+        "a=1%26b",
+        "a%3Db",
+        "a%3D%3D%3D",
+        "%3D",
+        "%3D%3D",
+        "a+b",
+        "v0:1:x",
+        "%0a",
+        "%c3%a9",
+        "[1]",
+        &"x".repeat(257),
+    ] {
+        assert_eq!(told(&source, &format!("crc_token={bad}")), "handshake-unfit", "{bad}");
+    }
+    let pending = Verifier::new(settings(acme(X), &[])).expect("right settings");
+    assert_eq!(told(&pending, "crc_token=a"), "source-not-ready");
+}
+
+#[test]
+fn what_was_signed_for_a_stranger_is_never_a_delivery() {
+    use base64::Engine as _;
+    let source = Verifier::new(settings(acme(X), &[KEY])).expect("right settings");
+    let judged = |body: &[u8]| {
+        let signature = format!("sha256={}", base64::engine::general_purpose::STANDARD.encode(tag(body)));
+        super::judge(&source, &fields(&[("X-Signature", &signature)]), body)
+    };
+    for token in ["", "a", "1234", "true", "null", "MDk5Nzc5ZTItYjYxMi00NjI=", "a.b.c", "a=b", "===", &"x".repeat(1000)] {
+        assert_eq!(judged(token.as_bytes()), "body-signable", "{token}");
+    }
+    assert_eq!(judged(b"{\"for_user_id\":\"1\"}"), "accepted");
+    assert_eq!(judged(b"a&b"), "accepted", "no token has that");
+}
+
+#[test]
+fn a_proven_challenge_is_answered_with_its_signature() {
+    let source = Verifier::new(settings(acme(ZOOM), &["an older one", KEY])).expect("right settings");
+    let body = br#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}"#;
+    let sign = |secret: &str, body: &[u8]| {
+        let slack = sender::slack(secret, NOW_S, JSON, body);
+        let signature = slack.iter().find(|(name, _)| name == "X-Slack-Signature").expect("signed").1.clone();
+        fields(&[("x-zm-request-timestamp", &NOW_S.to_string()), ("x-zm-signature", &signature)])
+    };
+    let answer = reply(&source, &delivery(&sign(KEY, body), body)).expect("a handshake");
+    let newest = sender::tag(ring::hmac::HMAC_SHA256, b"an older one", &[b"qgg8vlvZRS6UYooatFL8Aw"]);
+    let said: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let expected = serde_json::json!({"plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": sender::hex_text(&newest)});
+    assert_eq!(said, expected, "by the first of the list");
+    assert_eq!(reply(&source, &delivery(&sign("another", body), body)), Err(Refusal::SignatureMismatch));
+}

@@ -34,7 +34,6 @@ fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     assert!(message.contains("`like` is not supported yet"), "{message}");
     for (field, at) in [
         ("kind = 'public-key'", "public-key"),
-        ("kind = 'none'", "none"),
         ("algorithm = 'sha1'", "sha1"),
         ("require = [['{body}', 'x']]", "x"),
         ("each = '/items'", "/items"),
@@ -232,7 +231,7 @@ fn a_handshake_keeps_its_rules() {
         ("when = [['{query:a}']]\nmethod = 'get'", "upper case"),
         ("when = [['{query:a}']]\nlimit = 513", "1 to 512"),
         ("when = [['{query:a}']]\nlimit = 0", "1 to 512"),
-        ("when = [['{query:a}']]\ncompute = { kind = 'hmac' }", "`compute` is not supported yet"),
+        ("when = [['{query:a}']]\nrespond = { body = '{computed}' }", "needs a `compute` table"),
         ("when = [['{query:a}']]\nlearn = { slot = 'signing' }", "`learn` is not supported yet"),
         ("when = [['{query:a}']]\nrespond = { body = '{query:a}', type = 'text/html' }", "only be `text/plain`"),
         ("when = [['{query:a}']]\nrespond = { json = { a = 1 }, type = 'text/plain' }", "only be `application/json`"),
@@ -253,7 +252,59 @@ fn a_handshake_keeps_its_rules() {
         assert!(message.contains(expected), "{fields}: {message}");
     }
     let message = error(&with("message = '{secret:signing}{body}'"), "secret");
-    assert!(message.contains("of a handshake only"), "{message}");
+    assert!(message.contains("for a handshake only"), "{message}");
     let (preset, _) = load(&format!("{CHECK}{EVENT}[[providers.acme.handshake]]\nmethod = 'GET'\n")).expect("any GET");
     assert_eq!(preset.taken_methods(), ["POST", "GET"]);
+}
+
+#[test]
+fn a_handshake_computes_over_the_request_and_never_what_a_check_takes() {
+    let with = |compute: &str, verified: bool, message: &str| {
+        format!(
+            "{CHECK}message = '{message}'\n{EVENT}[[providers.acme.handshake]]\nwhen = [['{{query:a}}']]\nverified = {verified}\n\
+             compute = {{ {compute} }}\nrespond = {{ json = {{ b = '{{computed}}' }} }}\n"
+        )
+    };
+    let hmac = "kind = 'hmac', algorithm = 'sha256', encoding = 'hex', message = '{query:a}'";
+    assert!(load(&with(hmac, true, "{body}")).is_ok());
+    assert!(load(&with(hmac, false, "{body}")).is_ok());
+    assert!(load(&with(hmac, true, "{body:/id}")).is_ok(), "the check has passed before");
+    for message in ["{body:/id}", "{sha256:hex:body}", "{form:id}"] {
+        let fault = error(&with(hmac, false, message), "");
+        assert!(fault.contains("anybody could have signed"), "{message}: {fault}");
+        let other = format!("{hmac}, secret = 'other'");
+        assert!(load(&with(&other, false, message)).is_ok(), "another secret: {message}");
+    }
+    for (compute, expected) in [
+        (hmac.replace("'hmac'", "'hash'"), "not supported yet"),
+        (hmac.replace("sha256", "sha1"), "not supported yet"),
+        (hmac.replace("hex", "octal"), "is none of hex, base64"),
+        (hmac.replace("{query:a}", "{body}"), "is made of"),
+        (hmac.replace("{query:a}", "{secret:x}"), "is made of"),
+        (hmac.replace("{query:a}", "text"), "is made of"),
+    ] {
+        let fault = error(&with(&compute, true, "{body}"), "");
+        assert!(fault.contains(expected), "{compute}: {fault}");
+    }
+}
+
+#[test]
+fn a_check_that_proves_nothing_stands_alone_and_says_so() {
+    let none = "[[providers.acme.check]]\nkind = 'none'\n";
+    let (preset, _) = load(&format!("{none}{EVENT}")).expect("right");
+    assert!(preset.is_unsigned() && preset.slots().is_empty() && preset.allowed(None).is_empty());
+    let all = ["default".to_owned()];
+    assert!(preset.sentence(Some(&all), None).starts_with("not signed: whoever knows the URL can send"));
+    assert!(error(&format!("{none}{}{EVENT}", CHECK.replace("kind", "id = 'other'\nkind")), "").contains("stands alone"));
+    for (field, expected) in [
+        ("algorithm = 'sha256'", "no `algorithm`"),
+        ("secret = 'x'", "neither `secret` nor `signature`"),
+        ("signature = { from = 'header:S' }", "neither `secret` nor `signature`"),
+        ("message = '{body}'", "no `message`"),
+    ] {
+        let fault = error(&format!("{none}{field}\n{EVENT}"), "");
+        assert!(fault.contains(expected), "{field}: {fault}");
+    }
+    let signed = format!("{none}[providers.acme.event]\nid = ['{{body:/id}}']\nid_signed = true\n");
+    assert!(error(&signed, "true").contains("does not cover the id"));
 }

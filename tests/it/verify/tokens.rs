@@ -2,7 +2,7 @@
 
 use hookgate::model::{Headers, Secret};
 use hookgate::preset::builtin;
-use hookgate::verify::Verifier;
+use hookgate::verify::{KeyError, Verifier};
 
 use super::{NOW, NOW_S, acme, delivery, judge, settings, verify};
 use crate::helpers::sender::{self, Fields, fields};
@@ -140,6 +140,28 @@ fn signed_anew_a_delivery_carries_the_newest_token() {
     assert!(verifier.can_sign());
     let signed = verifier.sign(&Headers::new(), BODY, NOW).expect("can be signed");
     assert_eq!(signed, fields(&[("X-Gitlab-Token", TOKEN)]));
+}
+
+#[test]
+fn a_source_that_nothing_proves_has_to_say_that_it_wants_that() {
+    let text = "[[providers.acme.check]]\nkind = 'none'\n[providers.acme.event]\nid = ['{body:/id}']\n";
+    let mut settings = settings(acme(text), &[]);
+    let refused = Verifier::new(settings.clone()).expect_err("not allowed");
+    assert!(refused.to_string().contains("allow = [\"default\"]"), "{refused}");
+    settings.allow = Some(vec!["default".to_owned()]);
+    let open = Verifier::new(settings.clone()).expect("right settings");
+    assert!(!open.is_pending());
+    let admitted = verify(&open, &[], br#"{"id":"one"}"#).expect("anything passes");
+    assert_eq!((admitted.event_id().as_str(), admitted.secret(), admitted.id_signed()), ("one", None, false));
+    assert_eq!(judge(&open, &[], b"{}"), "event-id-missing");
+    settings.secrets = vec![("signing".to_owned(), Secret::new(TOKEN.into()).expect("not empty"))];
+    assert!(matches!(Verifier::new(settings), Err(KeyError::UnknownSlot { .. })), "it takes no secret");
+}
+
+#[test]
+fn a_secret_that_takes_no_part_is_told() {
+    assert_eq!(gitlab(&[("signing", SIGNING), ("token", TOKEN)]).idle_slots(), ["token"]);
+    assert_eq!(gitlab(&[("token", TOKEN)]).idle_slots(), [""; 0]);
 }
 
 #[test]
