@@ -42,6 +42,10 @@ impl Case<'_> {
             Refusal::TimeMissing | Refusal::TimeMalformed | Refusal::MessageUnreadable => self.unreadable(),
             Refusal::NoHandshake => Some(self.no_handshake("it is none of them: ")),
             Refusal::HandshakeUnfit => Some(self.no_handshake("one of these, but for a value that cannot be sent back: ")),
+            Refusal::BodySignable => Some(
+                "no event looks so: a handshake of this provider signs such a text for anybody, so its signature proves nothing"
+                    .to_owned(),
+            ),
             Refusal::MalformedBody => Some(self.malformed_body()),
             Refusal::EventIdMissing => Some(format!("it passes the check, but there is {}", self.preset_event())),
             Refusal::TooManySignatures | Refusal::SignatureAmbiguous => {
