@@ -10,11 +10,16 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::gateway::{Outbox, Receiver, Routes, Tell};
+use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell};
+use crate::handler::exec::Commands;
 use crate::handler::{HttpClient, InvalidKey, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
+pub use assemble::retention;
 use standing::{Fixed, Known};
+
+/// How long the tasks of ended commands may take to be given back.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// Everything that runs, but for its listeners. A clone is cheap and the same gateway.
 #[derive(Clone)]
@@ -23,9 +28,11 @@ pub struct Gateway(Arc<Parts>);
 struct Parts {
     receiver: Arc<Receiver>,
     outbox: Arc<Outbox>,
+    purger: Arc<Purger>,
     ledger: Arc<dyn Ledger>,
     client: HttpClient,
     print: Print,
+    commands: Commands,
     fixed: Fixed,
     runtime: Handle,
     known: Mutex<Arc<Known>>,
@@ -80,18 +87,32 @@ impl Gateway {
         voices: Voices,
     ) -> Result<Self, StartError> {
         let client = HttpClient::new().map_err(StartError::Client)?;
-        let workers = assemble::workers(settings, &client, &voices.print)?;
+        let commands = Commands::default();
+        let workers = assemble::workers(settings, &client, &voices.print, &commands)?;
         let paused = paused(&ledger).await?;
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
         let known = Mutex::new(Arc::new(Known::of(settings, &workers)));
         outbox.set(workers, &paused).await;
+        let purger = Purger::start(Arc::clone(&ledger), Arc::clone(&clock), retention(&settings.retention));
         let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
         let (receiver, fixed) = (Arc::new(receiver), Fixed::of(settings));
         let (changing, runtime) = (tokio::sync::Mutex::new(()), Handle::current());
-        Ok(Self(Arc::new(Parts { receiver, outbox, ledger, client, print: voices.print, fixed, runtime, known, changing })))
+        Ok(Self(Arc::new(Parts {
+            receiver,
+            outbox,
+            purger,
+            ledger,
+            client,
+            print: voices.print,
+            commands,
+            fixed,
+            runtime,
+            known,
+            changing,
+        })))
     }
 
-    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits. What needs a restart is
+    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits, retention. What needs a restart is
     /// named and not applied. After an error everything is as before.
     ///
     /// # Errors
@@ -99,7 +120,7 @@ impl Gateway {
     pub async fn reload(&self, settings: &Settings) -> Result<ReloadReport, StartError> {
         let parts = &*self.0;
         let _alone = parts.changing.lock().await;
-        let workers = assemble::workers(settings, &parts.client, &parts.print)?;
+        let workers = assemble::workers(settings, &parts.client, &parts.print, &parts.commands)?;
         let known = Arc::new(Known::of(settings, &workers));
         let paused = paused(&parts.ledger).await?;
         parts.ledger.name_providers(assemble::providers(settings)).await?;
@@ -107,6 +128,7 @@ impl Gateway {
         // made any more.
         parts.receiver.set(assemble::receiver(settings));
         parts.outbox.set(workers, &paused).await;
+        parts.purger.set_retention(retention(&settings.retention));
         *self.known() = known;
         Ok(ReloadReport {
             v: REPORT_VERSION,
@@ -147,6 +169,12 @@ impl Gateway {
         &self.0.receiver
     }
 
+    /// What purges.
+    #[must_use]
+    pub fn purger(&self) -> &Arc<Purger> {
+        &self.0.purger
+    }
+
     /// The store.
     #[must_use]
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
@@ -159,9 +187,16 @@ impl Gateway {
         self.0.receiver.routes()
     }
 
-    /// Makes no new call, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
+    /// Makes no new call and purges nothing more, and waits up to `drain` for those in hand. Then commands are ended, and their tasks given back; any other call
+    /// that takes longer keeps its lease.
     pub async fn stop_calling(&self, drain: Duration) {
-        if tokio::time::timeout(drain, self.0.outbox.stop()).await.is_err() {
+        self.0.purger.stop();
+        let mut stopped = tokio::time::timeout(drain, self.0.outbox.stop()).await;
+        if stopped.is_err() && self.0.commands.any() {
+            self.0.commands.end().await;
+            stopped = tokio::time::timeout(GIVE_BACK, self.0.outbox.stop()).await;
+        }
+        if stopped.is_err() {
             tracing::warn!("handler calls are still in hand: they keep their lease and are called again after it");
         }
     }

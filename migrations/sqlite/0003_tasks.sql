@@ -27,7 +27,7 @@ CREATE TABLE task (
     leased_at_us INTEGER,
     -- Why it was given up.
     reason TEXT,
-    -- When it was done or given up, by the ledger's own clock.
+    -- Wall clock when it was done or given up, microseconds since the Unix epoch: retention counts from here.
     ended_at_us INTEGER,
     CONSTRAINT task_once_a_handler UNIQUE (event, handler_id),
     CONSTRAINT task_state CHECK (state IN ('pending', 'running', 'done', 'dead')),
@@ -49,11 +49,19 @@ CREATE TABLE attempt (
     started_at_us INTEGER NOT NULL,
     -- How long it took, in microseconds; none of a lost one.
     duration_us INTEGER,
-    -- `answered`, `timed-out`, `broken`, `unsent` or `lost`.
+    -- `answered`, `timed-out`, `broken`, `unsent` or `lost`; of a command also `exited`, `signalled` or `stopped`.
     outcome TEXT NOT NULL,
     -- The status that the handler answered.
     status INTEGER,
     -- What went wrong, for people.
     error TEXT,
+    -- The command's exit code.
+    exit_code INTEGER,
+    -- The signal that ended the command.
+    signal INTEGER,
+    -- The end of what the command wrote to stdout and stderr.
+    output TEXT,
+    -- How many bytes it wrote.
+    output_bytes INTEGER,
     CONSTRAINT attempt_number PRIMARY KEY (task, number)
 ) STRICT, WITHOUT ROWID;

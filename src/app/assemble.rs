@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
-use crate::gateway::{ReceiverSettings, RetryPolicy, Route, Routes, Worker};
+use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
+use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
 use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
+use crate::ledger::Retention;
 use crate::model::SourceName;
 use crate::verify::Verifier;
 
@@ -24,6 +26,13 @@ pub(super) fn receiver(settings: &Settings) -> ReceiverSettings {
     }
 }
 
+/// How long what is kept, in the store's words.
+#[must_use]
+pub const fn retention(settings: &RetentionSettings) -> Retention {
+    let RetentionSettings { body, dedupe, log, log_bytes } = *settings;
+    Retention { body, dedupe, log, log_bytes }
+}
+
 /// The sources with their providers, as the store knows them.
 pub(super) fn providers(settings: &Settings) -> Vec<(SourceName, String)> {
     settings.sources.iter().map(|source| (source.name.clone(), source.preset.name().to_string())).collect()
@@ -36,6 +45,7 @@ fn source(source: &SourceSettings) -> GatewaySource {
         verifier: Arc::clone(&source.verifier),
         methods: source.preset.taken_methods().into_iter().map(str::to_owned).collect(),
         retired: source.retired,
+        allow_from: source.allow_from.clone().map(|networks| AllowedSenders::new(networks, source.trusted_proxies.clone())),
         ignore: source.ignore.clone(),
         body_limit: source.body_limit,
         rate_limit: source.rate_limit,
@@ -50,16 +60,31 @@ fn source(source: &SourceSettings) -> GatewaySource {
 }
 
 /// Every handler, ready to be called.
-pub(super) fn workers(settings: &Settings, client: &HttpClient, print: &Print) -> Result<Vec<Worker>, StartError> {
+pub(super) fn workers(
+    settings: &Settings,
+    client: &HttpClient,
+    print: &Print,
+    commands: &Commands,
+) -> Result<Vec<Worker>, StartError> {
     let worker = |handler: &HandlerSettings| {
-        worker(handler, settings, client, print).map_err(|error| StartError::Handler(handler.name.clone(), error))
+        worker(handler, settings, client, print, commands).map_err(|error| StartError::Handler(handler.name.clone(), error))
     };
     settings.handlers.iter().map(worker).collect()
 }
 
-fn worker(handler: &HandlerSettings, settings: &Settings, client: &HttpClient, print: &Print) -> Result<Worker, InvalidKey> {
+fn worker(
+    handler: &HandlerSettings,
+    settings: &Settings,
+    client: &HttpClient,
+    print: &Print,
+    commands: &Commands,
+) -> Result<Worker, InvalidKey> {
     let called: Arc<dyn Handler> = match &handler.kind {
         HandlerKind::Printer => Arc::new(Printer(Arc::clone(print))),
+        HandlerKind::Exec(exec) => {
+            let (command, env, supervisor) = (exec.command.clone(), exec.env.clone(), exec.supervisor.clone());
+            Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
+        }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
             client: client.clone(),
             url: http.url.clone(),

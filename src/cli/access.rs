@@ -10,17 +10,20 @@ use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
 use crate::app::{PauseError, StartError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::gateway::{RedriveRequest, Route, Routes, redrive};
+use crate::gateway::{RedriveRequest, Route, Routes, purge_all, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
 use crate::model::{
     DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, HandlerName, HandlerReport, REPORT_VERSION, ReloadReport,
     SourceName,
 };
-use crate::web::{DeliveryQuery, EventQuery, HandlersReport, PauseReport, RedriveBody, RedriveReport};
+use crate::web::{DeliveryQuery, EventQuery, HandlersReport, PauseReport, PurgeReport, RedriveBody, RedriveReport};
 
 /// Longest wait for an answer of the admin listener.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait for the end of a purge.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// A ledger within reach.
 pub(super) enum Access {
@@ -197,6 +200,21 @@ impl Access {
                     other => Failure::new(USAGE, other.to_string()),
                 })?;
                 Ok(RedriveReport { v: REPORT_VERSION, tasks: done.tasks })
+            }
+        }
+    }
+
+    /// Purges what was kept long enough: by a running gateway as it was configured, else as these settings say.
+    pub(super) async fn purge(&self, settings: &Settings) -> Result<PurgeReport, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                // However long it takes, it is at work.
+                let response = remote.send(Method::POST, "purge", |request| request.timeout(PURGE_TIMEOUT)).await?;
+                response.json().await.map_err(|error| remote.lost(error))
+            }
+            Self::Database(ledger, _) => {
+                let purged = purge_all(&**ledger, crate::app::retention(&settings.retention), || false).await;
+                purged.map(PurgeReport::from).map_err(|error| ledger_failure(&error))
             }
         }
     }

@@ -203,7 +203,11 @@ fn note_gaps(page: &DeliveryPage) {
         ));
     }
     let counted = page.dropped > 0 || page.deliveries.iter().any(|delivery| delivery.duplicates > 0);
-    if let Some(since) = page.log_since.filter(|_| counted) {
+    let older = |since: &Timestamp| page.deliveries.last().is_some_and(|oldest| oldest.received_at < *since);
+    if let Some(since) = page.log_since.filter(older) {
+        let told = format!("the log goes back to {}: of what is older only first deliveries are known", print::date(since));
+        print::aside(&print::paint(told, DIM));
+    } else if let Some(since) = page.log_since.filter(|_| counted) {
         print::aside(&print::paint(format!("duplicates are counted since {}", print::date(since)), DIM));
     }
     if page.next.is_some() {
@@ -270,6 +274,7 @@ pub(super) fn state(state: EventState) -> Piece {
         EventState::Done => GREEN,
         EventState::Accepted => YELLOW,
         EventState::Dead => RED,
+        EventState::Tombstone => DIM,
     };
     (state.to_string(), style)
 }

@@ -13,6 +13,7 @@ mod man;
 mod pause;
 mod print;
 mod providers;
+mod purge;
 mod redrive;
 mod reload;
 mod reloader;
@@ -117,6 +118,8 @@ enum Command {
     Resume(pause::PauseArgs),
     /// List handlers: what they are called with, whether they are called, and what waits for them
     Handlers(pause::HandlersArgs),
+    /// Purge now what was kept long enough: bodies, then what answers repeats, and the log
+    Purge(purge::PurgeArgs),
     /// Read the config, resolve secrets, and say in a sentence what each source and handler will do
     Check(check::CheckArgs),
     /// Say whether a captured request would pass, and if not, the likely mistake; offline
@@ -154,6 +157,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             Command::Pause(args) => pause::run(&global, &args, true).await,
             Command::Resume(args) => pause::run(&global, &args, false).await,
             Command::Handlers(args) => pause::list(&global, &args).await,
+            Command::Purge(args) => purge::run(&global, &args).await,
             Command::Check(args) => check::run(&global, &args),
             Command::Verify(args) => verify::run(&global, &args),
             Command::Init(args) => init::run(&global, &args),

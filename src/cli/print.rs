@@ -1,6 +1,7 @@
 //! How things look: the lines of `serve`, tables, errors. Colour and arrows only on a terminal.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -9,7 +10,7 @@ use super::exit::Failure;
 use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, StrayNotice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
-use crate::model::{Outcome, Timestamp, Verdict};
+use crate::model::{CommandEnd, Ending, Outcome, Timestamp, Verdict, signal_name};
 
 /// Dim, for what is seldom needed.
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -98,9 +99,15 @@ pub(super) fn millis(us: u64) -> String {
 }
 
 /// A duration that somebody set, as it would be written in the config.
-pub(super) fn duration(duration: std::time::Duration) -> String {
-    let text = humantime::format_duration(duration).to_string();
-    text.replace("days", "d").replace("day", "d").replace(' ', "")
+pub(super) fn duration(duration: Duration) -> String {
+    const DAY_S: u64 = 86_400;
+    let days = duration.as_secs() / DAY_S;
+    let rest = duration - Duration::from_secs(days * DAY_S);
+    let days = if days > 0 { format!("{days}d") } else { String::new() };
+    if rest.is_zero() && !days.is_empty() {
+        return days;
+    }
+    format!("{days}{}", humantime::format_duration(rest)).replace(' ', "")
 }
 
 /// A count and its noun.
@@ -180,7 +187,8 @@ pub(super) fn delivery(notice: &DeliveryNotice, stdout: Stdout) -> String {
 pub(super) fn stray(notice: &StrayNotice) -> String {
     let time = paint(clock(notice.at), DIM);
     let what = format!("{} /hooks/{}", notice.method.escape_debug(), notice.source.escape_debug());
-    format!("{time}  {what}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
+    let from = notice.from.map_or_else(String::new, |address| format!(" from {address}"));
+    format!("{time}  {what}{from}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
 }
 
 /// A handler that is called no more, or again.
@@ -230,21 +238,36 @@ fn status_words(status: u16) -> String {
     paint(format!("[{status}]"), style)
 }
 
+/// The end of a command by itself.
+pub(super) fn exit_words(code: u8) -> String {
+    format!("[exit {code}]")
+}
+
+/// The end of a command by a signal.
+pub(super) fn signal_words(signal: i32) -> String {
+    signal_name(signal).map_or_else(|| format!("[signal {signal}]"), |name| format!("[{name}]"))
+}
+
 /// A call of a handler that went otherwise than well, as `serve` prints it.
 pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
     let time = paint(clock(notice.at), DIM);
     let how = match &notice.outcome {
         Outcome::Answered { status, .. } => status_words(*status),
+        Outcome::Command(CommandEnd { ending: Ending::Exited(code), .. }) => {
+            paint(exit_words(*code), if *code == 0 { GREEN } else { RED })
+        }
+        Outcome::Command(CommandEnd { ending: Ending::Signalled(signal), .. }) => paint(signal_words(*signal), RED),
         other => paint(other.error().unwrap_or("failed"), RED),
     };
     let then = match notice.settlement {
         Settlement::Done => paint("done", GREEN),
         Settlement::RetryIn(delay) => {
-            paint(format!("again in {}", duration(std::time::Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
+            paint(format!("again in {}", duration(Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
         }
         Settlement::Dead(reason) => {
             format!("{} ({reason}); hookgate redrive {}/{}", paint("dead", RED), notice.source, notice.event_id)
         }
+        Settlement::GivenBack => paint("again after the next start", YELLOW),
     };
     let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
     let arrow = call_arrow(stdout);

@@ -2,7 +2,7 @@
 
 use super::log::{state, verdict};
 use super::print::{self, BOLD, DIM, Piece, plain};
-use crate::model::{AttemptReport, EventReport, TaskReport};
+use crate::model::{AttemptReport, EventReport, Output, TaskReport};
 
 /// Prints it.
 pub(super) fn tell(event: &EventReport) {
@@ -72,6 +72,35 @@ fn task(task: &TaskReport) {
     }
     let rows = task.attempts.iter().map(attempt).collect();
     print::line(&print::table(&["  #", "TIME", "OUTCOME", "STATUS", "TOOK", "ERROR"], rows, &[4]));
+    task.attempts.iter().for_each(output);
+}
+
+/// What a command wrote, each line quoted and without the characters that would move a terminal's cursor.
+fn output(attempt: &AttemptReport) {
+    let Some(text) = attempt.output.as_deref().filter(|text| !text.is_empty()) else { return };
+    let bytes = attempt.output_bytes.unwrap_or(text.len() as u64);
+    let all = bytes <= Output::BYTES_MAX as u64;
+    let cut = if all { String::new() } else { format!(", the end of {}", print::size(bytes)) };
+    print::line(&print::paint(format!("  output of {}{cut}", attempt.number), DIM));
+    for line in text.lines() {
+        print::line(&format!("    {} {}", print::paint("|", DIM), clean(line)));
+    }
+}
+
+fn clean(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_control() && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+fn answer(attempt: &AttemptReport) -> String {
+    let status = attempt.status.map(|status| format!("[{status}]"));
+    status
+        .or_else(|| attempt.exit_code.map(print::exit_words))
+        .or_else(|| attempt.signal.map(print::signal_words))
+        .unwrap_or_default()
 }
 
 fn attempt(attempt: &AttemptReport) -> Vec<Piece> {
@@ -79,7 +108,7 @@ fn attempt(attempt: &AttemptReport) -> Vec<Piece> {
         plain(format!("  {}", attempt.number)),
         plain(attempt.started_at.to_string()),
         plain(attempt.outcome.clone()),
-        plain(attempt.status.map_or_else(String::new, |status| format!("[{status}]"))),
+        plain(answer(attempt)),
         plain(attempt.duration_us.map_or_else(String::new, print::millis)),
         plain(attempt.error.clone().unwrap_or_default()),
     ]

@@ -1,6 +1,7 @@
 //! The config file as written: what the operator typed, with the place where it stands, and nothing that it means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct ConfigText {
     pub public_url: Option<Spanned<String>>,
     /// Path of the database.
     pub database: Option<Spanned<String>>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Option<Spanned<Vec<Spanned<String>>>>,
     /// Whether short and absent secrets are errors.
     #[serde(default)]
     pub strict_secrets: bool,
@@ -36,6 +39,9 @@ pub struct ConfigText {
     /// The store.
     #[serde(default)]
     pub store: StoreText,
+    /// How long what is kept.
+    #[serde(default)]
+    pub retention: RetentionText,
     /// Inbound addresses.
     #[serde(default)]
     pub sources: BTreeMap<Spanned<String>, SourceText>,
@@ -85,6 +91,23 @@ pub struct StoreText {
     pub min_free: Option<SizeText>,
 }
 
+/// `[retention]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionText {
+    /// Bodies of done events.
+    pub body_retention: Option<Spanned<DurationText>>,
+    /// What answers an event's repeats.
+    pub dedupe_retention: Option<Spanned<DurationText>>,
+    /// Whether that may be shorter than providers send repeats.
+    #[serde(default)]
+    pub allow_short_retention: bool,
+    /// Rows of the delivery log.
+    pub log_retention: Option<Spanned<DurationText>>,
+    /// The whole delivery log.
+    pub log_bytes: Option<SizeText>,
+}
+
 /// `[sources.NAME]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +127,8 @@ pub struct SourceText {
     /// Answered 410.
     #[serde(default)]
     pub retired: bool,
+    /// Who may send, by address.
+    pub allow_from: Option<Spanned<Vec<Spanned<String>>>>,
     /// Types that no handler is to get.
     #[serde(default)]
     pub ignore: Vec<Spanned<String>>,
@@ -155,7 +180,7 @@ pub struct AckText {
 }
 
 /// `[handlers.NAME]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandlerText {
     /// The sources that it hears.
@@ -163,7 +188,11 @@ pub struct HandlerText {
     /// The types that it wants.
     pub events: Option<Vec<Spanned<String>>>,
     /// Where it listens.
-    pub url: Spanned<String>,
+    pub url: Option<Spanned<String>>,
+    /// The command that is run.
+    pub exec: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Names of variables that the command gets too.
+    pub env: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long a call may take.
     pub timeout: Option<Spanned<DurationText>>,
     /// Calls at a time.
@@ -180,11 +209,18 @@ pub struct HandlerText {
     pub resign: bool,
     /// Delays between attempts.
     pub retry: Option<Spanned<Vec<Spanned<DurationText>>>>,
-    /// Statuses that end a task for good.
+    /// Statuses, or a command's exit codes, that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,
     /// Failures in a row after which it is left alone.
     pub breaker_failures: Option<u32>,
+}
+
+impl fmt::Debug for HandlerText {
+    /// A URL may hold a token, and a header be one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerText").field("sources", &self.sources).field("events", &self.events).finish_non_exhaustive()
+    }
 }
 
 /// A secret: exactly one of `env`, `file` and `literal`.
@@ -201,19 +237,24 @@ pub struct SecretText {
     pub slot: Option<String>,
 }
 
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretText").field("env", &self.env).field("file", &self.file).finish_non_exhaustive()
     }
 }
 
 /// A header's value: text, or a secret.
-#[derive(Debug)]
 pub enum HeaderValueText {
     /// As it stands.
     Plain(String),
     /// From outside the file.
     Secret(SecretText),
+}
+
+impl fmt::Debug for HeaderValueText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderValueText(..)")
+    }
 }
 
 impl<'de> Deserialize<'de> for HeaderValueText {
@@ -222,7 +263,7 @@ impl<'de> Deserialize<'de> for HeaderValueText {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = HeaderValueText;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("text, { env = \"NAME\" } or { file = \"PATH\" }")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {

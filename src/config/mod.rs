@@ -3,61 +3,45 @@
 //!
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
+mod addresses;
 mod advice;
+mod blank;
 mod demo;
+mod env;
 mod error;
 mod file;
 mod resolve;
+mod resolve_exec;
 mod resolve_handler;
 mod resolve_limits;
+mod resolve_retention;
 mod resolve_source;
+mod secret_file;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::model::{Ack, HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
+pub(crate) use blank::blanked;
+pub use env::Environment;
+pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
-pub(crate) use error::{blanked, nearest};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
 pub(crate) use resolve_limits::default_body_limit;
 pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;
 pub(crate) use secrets::load_secret;
-
-/// The variables that the gateway reads: a copy, so that tests need not change the process's own.
-#[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own. Variables that are not UTF-8 are as good as not set.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn of_process() -> Self {
-        let utf8 =
-            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Self(std::env::vars_os().filter_map(utf8).collect())
-    }
-
-    /// These.
-    #[must_use]
-    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    /// A variable's value, where it is set.
-    #[must_use]
-    pub fn var(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
-    }
-}
 
 /// Whether both listeners are on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +77,8 @@ pub struct Settings {
     pub busy_timeout: Duration,
     /// Free bytes of the disk below which claims stop.
     pub min_free: u64,
+    /// How long what is kept.
+    pub retention: RetentionSettings,
     /// Inbound addresses.
     pub sources: Vec<SourceSettings>,
     /// Who gets events.
@@ -118,6 +104,19 @@ pub struct Limits {
     pub body_deadline: Duration,
 }
 
+/// How long what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionSettings {
+    /// Bodies, from when their event was done.
+    pub body: Duration,
+    /// What answers an event's repeats, from when it was done.
+    pub dedupe: Duration,
+    /// Rows of the delivery log.
+    pub log: Duration,
+    /// Bytes of the whole delivery log.
+    pub log_bytes: u64,
+}
+
 /// One inbound address.
 #[derive(Debug)]
 pub struct SourceSettings {
@@ -137,6 +136,10 @@ pub struct SourceSettings {
     pub tolerance: Option<Duration>,
     /// Answered 410.
     pub retired: bool,
+    /// The networks that it may be sent from; none is all.
+    pub allow_from: Option<Vec<IpNet>>,
+    /// The proxies whose `X-Forwarded-For` counts for that.
+    pub trusted_proxies: Vec<IpNet>,
     /// Types that no handler is to get.
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.
@@ -180,7 +183,7 @@ pub struct HandlerSettings {
     pub concurrency: usize,
     /// Delays between attempts; one more attempt than delays.
     pub retry: Vec<Duration>,
-    /// Statuses that end a task for good, besides 410.
+    /// Statuses that end a task for good, besides 410; of a command its exit codes.
     pub final_statuses: Vec<u16>,
     /// After so many failures in a row it is left alone but for probes; zero is never.
     pub breaker_failures: u32,
@@ -191,12 +194,31 @@ pub struct HandlerSettings {
 pub enum HandlerKind {
     /// An internal HTTP service.
     Http(HttpSettings),
+    /// A command.
+    Exec(ExecSettings),
     /// Printed by `serve`.
     Printer,
 }
 
+/// How a command is run.
+pub struct ExecSettings {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The variables of our environment that it gets too.
+    pub env: Vec<(String, String)>,
+    /// Those that it should get and that are not set.
+    pub unset: Vec<String>,
+    /// This program's own binary, which supervises it.
+    pub supervisor: PathBuf,
+}
+
+impl fmt::Debug for ExecSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecSettings").field("program", &self.command.first()).finish_non_exhaustive()
+    }
+}
+
 /// How an HTTP handler is called.
-#[derive(Debug)]
 pub struct HttpSettings {
     /// Where it listens.
     pub url: reqwest::Url,
@@ -208,4 +230,14 @@ pub struct HttpSettings {
     pub sign_with: Option<Secret>,
     /// Whether the provider's own signature is made anew.
     pub resign: bool,
+}
+
+impl fmt::Debug for HttpSettings {
+    /// The URL's query may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { headers, forward_headers, sign_with, resign, .. } = self;
+        let mut told = f.debug_struct("HttpSettings");
+        told.field("host", &self.url.host_str()).field("headers", headers).field("forward_headers", forward_headers);
+        told.field("sign_with", sign_with).field("resign", resign).finish()
+    }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
-use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, resolve_limits, secrets};
+use super::{HandlerKind, HandlerSettings, HttpSettings, SourceSettings, resolve_exec, resolve_limits, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
+use crate::verify::{KEY_BYTES_SHORT, fingerprint};
 
 /// Longest call unless said otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +41,7 @@ pub(super) fn default_retry() -> Vec<Duration> {
 
 /// What a handler is resolved with.
 pub(super) struct HandlerContext<'a> {
-    pub(super) env: &'a Environment,
-    pub(super) loopback: Loopback,
+    pub(super) reader: &'a secrets::Reader<'a>,
     pub(super) database: &'a Path,
     pub(super) keys: Keys,
     pub(super) sources: &'a BTreeSet<&'a str>,
@@ -54,29 +55,16 @@ pub(super) fn resolve(
     let handler = HandlerName::parse(name.get_ref())
         .map_err(|error| ConfigError::at(name.span(), format!("handler `{}`: {error}", name.get_ref())))?;
     let sources = text.sources.as_ref().map(|names| names.iter().map(|name| source(name, context)).collect()).transpose()?;
-    let headers = match context.keys {
-        Keys::Leave => Vec::new(),
-        Keys::Make | Keys::Look => {
-            text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?
-        }
-    };
-    let forward_headers = text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?;
-    let http = HttpSettings {
-        url: url(text.url.get_ref()).map_err(|message| ConfigError::at(text.url.span(), message))?,
-        headers,
-        forward_headers,
-        sign_with: match &text.sign_with {
-            None => signing_key(context)?,
-            Some(_) if context.keys == Keys::Leave => None,
-            Some(written) => Some(own_key(written, context)?),
-        },
-        resign: text.resign,
+    let kind = kind(name, text, context)?;
+    let final_status = match kind {
+        HandlerKind::Exec(_) => resolve_exec::final_code,
+        HandlerKind::Http(_) | HandlerKind::Printer => final_status,
     };
     Ok(HandlerSettings {
         name: handler,
         sources,
         events: text.events.iter().flatten().map(super::resolve_source::glob).collect::<Result<_, _>>()?,
-        kind: HandlerKind::Http(http),
+        kind,
         timeout: timeout(text)?,
         concurrency: match &text.concurrency {
             None => CONCURRENCY,
@@ -86,6 +74,43 @@ pub(super) fn resolve(
         retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
         final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
         breaker_failures: text.breaker_failures.unwrap_or(BREAKER_FAILURES),
+    })
+}
+
+fn kind(name: &Spanned<String>, text: &HandlerText, context: &HandlerContext<'_>) -> Result<HandlerKind, ConfigError> {
+    match (&text.url, &text.exec) {
+        (Some(url), None) => http(url, text, context).map(HandlerKind::Http),
+        (None, Some(words)) => resolve_exec::resolve(words, text, context).map(HandlerKind::Exec),
+        (Some(_), Some(words)) => Err(ConfigError::at(words.span(), "a handler has a `url` or an `exec`, not both")
+            .help("take one of them out, or make it two handlers")),
+        (None, None) => Err(ConfigError::at(name.span(), format!("handler `{}` has neither `url` nor `exec`", name.get_ref()))
+            .help(
+                "say where it listens: url = \"http://127.0.0.1:9000/hook\", or which command is run: exec = [\"./deploy.sh\"]",
+            )),
+    }
+}
+
+fn http(written: &Spanned<String>, text: &HandlerText, context: &HandlerContext<'_>) -> Result<HttpSettings, ConfigError> {
+    if let Some(env) = &text.env {
+        return Err(ConfigError::at(env.span(), "`env` is of commands, and this handler has a `url`")
+            .help("a service has its own environment; what it is to be told goes into `headers`"));
+    }
+    let headers = match context.keys {
+        Keys::Leave => Vec::new(),
+        Keys::Make | Keys::Look => {
+            text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(HttpSettings {
+        url: url(written.get_ref()).map_err(|message| ConfigError::at(written.span(), message))?,
+        headers,
+        forward_headers: text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?,
+        sign_with: match &text.sign_with {
+            None => signing_key(context)?,
+            Some(_) if context.keys == Keys::Leave => None,
+            Some(written) => Some(own_key(written, context)?),
+        },
+        resign: text.resign,
     })
 }
 
@@ -127,7 +152,7 @@ pub(super) fn of_kind(name: HandlerName, kind: HandlerKind) -> HandlerSettings {
 pub(super) fn forwarded_names(handlers: &[HandlerSettings]) -> Vec<String> {
     let named = handlers.iter().filter_map(|handler| match &handler.kind {
         HandlerKind::Http(http) => http.forward_headers.as_deref(),
-        HandlerKind::Printer => None,
+        HandlerKind::Exec(_) | HandlerKind::Printer => None,
     });
     named.flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -160,20 +185,26 @@ fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigErr
 }
 
 fn own_key(written: &Spanned<SecretText>, context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
-    let named = secrets::load(written, context.env, context.loopback)?;
+    let named = context.reader.load(written)?;
     let wrong = |message: String| ConfigError::at(written.span(), message);
     let missing = || wrong(format!("no secret in {}", named.origin)).help("set it, or leave the line out to have a key made");
     let key = named.secret.clone().ok_or_else(missing)?;
-    if is_standard_key(&key) {
+    if let Some(bytes) = key_bytes(&key) {
+        if bytes < KEY_BYTES_SHORT {
+            let message = format!("the key {} of `sign_with` has under 16 bytes, so it can be guessed", fingerprint(&key));
+            context.reader.weak(Some(written.span()), message)?;
+        }
         return Ok(key);
     }
     Err(wrong(format!("the secret of {} begins with whsec_ but no base64 follows", named.origin)))
 }
 
-/// A Standard Webhooks key is base64 after its `whsec_`; any other text is its own bytes.
-fn is_standard_key(key: &Secret) -> bool {
-    let encoded = key.reveal().strip_prefix(b"whsec_");
-    encoded.is_none_or(|text| STANDARD.decode(text.trim_ascii()).is_ok_and(|bytes| !bytes.is_empty()))
+/// How many bytes a key has: one of Standard Webhooks is base64 after its `whsec_`, any other text is its own bytes. None where it
+/// cannot be decoded.
+fn key_bytes(key: &Secret) -> Option<usize> {
+    let Some(encoded) = key.reveal().strip_prefix(b"whsec_") else { return Some(key.reveal().len()) };
+    let bytes = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
+    Some(bytes.len()).filter(|bytes| *bytes > 0)
 }
 
 fn source(name: &Spanned<String>, context: &HandlerContext<'_>) -> Result<SourceName, ConfigError> {
@@ -210,7 +241,7 @@ fn header(
             .map_err(|error| ConfigError::at(value.span(), format!("the header's value {error}")))?,
         HeaderValueText::Secret(text) => {
             let text = Spanned::new(value.span(), text.clone());
-            let named = secrets::load(&text, context.env, context.loopback)?;
+            let named = context.reader.load(&text)?;
             named.secret.ok_or_else(|| {
                 ConfigError::at(value.span(), format!("no secret in {}", named.origin)).help("set it, or take the header out")
             })?

@@ -22,7 +22,7 @@ const BODY_LIMIT: usize = 1 << 20;
 /// A row of the store holds less than a billion bytes.
 const BODY_LIMIT_MAX: u64 = 512 << 20;
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = HOUR.saturating_mul(24);
+pub(super) const DAY: Duration = HOUR.saturating_mul(24);
 /// Longest time that a request or a claim may be waited for.
 const DEADLINE_MAX: Duration = HOUR;
 /// Longest wait for work in hand at a stop.
@@ -90,7 +90,7 @@ pub(super) fn tolerance(text: &SourceText) -> Result<Option<Duration>, ConfigErr
     at_most("tolerance", &text.tolerance, TOLERANCE_MAX)
 }
 
-fn at_most(name: &str, written: &Written<DurationText>, most: Duration) -> Result<Option<Duration>, ConfigError> {
+pub(super) fn at_most(name: &str, written: &Written<DurationText>, most: Duration) -> Result<Option<Duration>, ConfigError> {
     match written {
         Some(long) if long.get_ref().0 > most => Err(too_long(&format!("`{name}`"), long, most)),
         written => Ok(written.as_ref().map(|duration| duration.get_ref().0)),

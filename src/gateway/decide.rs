@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::content::Content;
 use crate::ledger::Settlement;
-use crate::model::{Outcome, Reason};
+use crate::model::{CommandEnd, Ending, Outcome, Reason};
 
 /// The status by which a handler says "never again".
 const GONE: u16 = 410;
@@ -20,7 +20,7 @@ const JITTER: f64 = 0.2;
 pub struct RetryPolicy {
     /// Delays between attempts; one more attempt than delays.
     pub delays: Vec<Duration>,
-    /// Statuses that end a task for good, besides 410.
+    /// Statuses that end a task for good, besides 410; of a command its exit codes.
     pub final_statuses: Vec<u16>,
 }
 
@@ -33,6 +33,14 @@ pub fn settle(tries: u32, outcome: &Outcome, policy: &RetryPolicy, random: f64) 
             return Settlement::Dead(Reason::HandlerRefused);
         }
         Outcome::Answered { retry_after, .. } => *retry_after,
+        Outcome::Command(CommandEnd { ending, .. }) => match ending {
+            Ending::Exited(0) => return Settlement::Done,
+            Ending::Exited(code) if policy.final_statuses.contains(&u16::from(*code)) => {
+                return Settlement::Dead(Reason::HandlerRefused);
+            }
+            Ending::Stopped => return Settlement::GivenBack,
+            Ending::Exited(_) | Ending::Signalled(_) | Ending::TimedOut => None,
+        },
         Outcome::TimedOut | Outcome::Broken(_) | Outcome::Unsent(_) => None,
     };
     let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -75,6 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Output;
 
     fn policy() -> RetryPolicy {
         RetryPolicy { delays: [5, 30, 120].map(Duration::from_secs).to_vec(), final_statuses: vec![422] }
@@ -92,6 +101,30 @@ mod tests {
         for status in [410, 422] {
             assert_eq!(settle(1, &answered(status), &policy(), 0.0), Settlement::Dead(Reason::HandlerRefused));
         }
+    }
+
+    fn command(ending: Ending) -> Outcome {
+        Outcome::Command(CommandEnd { ending, output: Output::default() })
+    }
+
+    #[test]
+    fn a_command_is_done_by_exit_0_dead_by_a_final_code_and_else_tried_again() {
+        let policy = RetryPolicy { final_statuses: vec![3, 255], ..policy() };
+        let after = |ending| settle(1, &command(ending), &policy, 0.0);
+        let again = Settlement::RetryIn(Duration::from_secs(5));
+        assert_eq!(after(Ending::Exited(0)), Settlement::Done);
+        for code in 1..=255 {
+            let dead = [3, 255].contains(&code).then_some(Settlement::Dead(Reason::HandlerRefused));
+            assert_eq!(after(Ending::Exited(code)), dead.unwrap_or(again), "{code}");
+        }
+        for ending in [Ending::Signalled(3), Ending::Signalled(9), Ending::TimedOut] {
+            assert_eq!(after(ending), again, "{ending:?}");
+        }
+        for tries in [1, 4, 1000] {
+            assert_eq!(settle(tries, &command(Ending::Stopped), &policy, 0.0), Settlement::GivenBack, "it costs no attempt");
+        }
+        let gone = RetryPolicy { final_statuses: Vec::new(), ..policy };
+        assert_eq!(settle(4, &command(Ending::Exited(75)), &gone, 0.0), Settlement::Dead(Reason::AttemptsExhausted));
     }
 
     #[test]

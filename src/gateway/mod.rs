@@ -2,6 +2,7 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod address;
 mod breaker;
 mod content;
 mod decide;
@@ -10,17 +11,20 @@ mod load;
 mod notice;
 mod outbox;
 mod problem;
+mod purge;
 mod receive;
 mod redrive;
 mod route;
 mod scribe;
 mod source;
 
+pub use address::{AllowedSenders, Sender};
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use load::{Held, Load};
 pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};
 pub use outbox::{Outbox, Standing, Worker};
 pub use problem::Problem;
+pub use purge::{Purger, purge_all};
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};
 pub use route::{Route, Routes};

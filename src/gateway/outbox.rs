@@ -200,7 +200,8 @@ impl Outbox {
         };
         // A lease counts from some moment after this one, so what ends before counts from here.
         let asked = self.clock.monotonic();
-        let leased = self.ledger.lease_tasks(&lane.name, most, worker.timeout + LEASE_MARGIN).await;
+        let lease_for = worker.timeout + worker.handler.grace() + LEASE_MARGIN;
+        let leased = self.ledger.lease_tasks(&lane.name, most, lease_for).await;
         let leased = self.unless_failed(worker, leased).await?;
         for unreadable in leased.unreadable {
             calls.spawn(Arc::clone(self).bury(Arc::clone(worker), unreadable));
@@ -293,7 +294,7 @@ impl Outbox {
         tokio::select! {
             biased;
             outcome = called => outcome.unwrap_or_else(|_panic| Outcome::Broken("the handler panicked".to_owned())),
-            () = self.clock.sleep_until(ends) => Outcome::TimedOut,
+            () = self.clock.sleep_until(ends + worker.handler.grace()) => Outcome::TimedOut,
         }
     }
 }
@@ -309,7 +310,7 @@ fn tell_of_panic(handler: &HandlerName, ended: &Result<(), tokio::task::JoinErro
 const fn health(outcome: &Outcome, settlement: Settlement) -> Health {
     match (outcome, settlement) {
         (_, Settlement::Done) => Health::Well,
-        (Outcome::Unsent(_), _) => Health::Unknown,
+        (Outcome::Unsent(_), _) | (_, Settlement::GivenBack) => Health::Unknown,
         (_, Settlement::RetryIn(_) | Settlement::Dead(_)) => Health::Ill,
     }
 }
@@ -345,12 +346,9 @@ fn call(worker: &Worker, work: Work, timeout: Duration, now: Timestamp) -> (Leas
 }
 
 /// `source/event_id/handler`: the same at each attempt and each redrive. Each handler's own, as each has its own effect.
-///
-/// A structured-field string needs `"` and `\` escaped; the key is what the string means.
 fn idempotency_key(work: &Work, handler: &HandlerName) -> Arc<str> {
     let key = format!("{}/{}/{handler}", work.source, work.event_id);
-    let key = if key.len() > KEY_BYTES_MAX { format!("sha256:{}", sha256_hex(key.as_bytes())) } else { key };
-    key.replace('\\', "\\\\").replace('"', "\\\"").into()
+    if key.len() > KEY_BYTES_MAX { format!("sha256:{}", sha256_hex(key.as_bytes())).into() } else { key.into() }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -146,18 +145,12 @@ impl HeaderWriter {
         for (name, value) in signature {
             set(&mut map, &name, &value);
         }
-        set(&mut map, "hookgate-event-id", &format!("{}/{}", call.source, call.event_id));
-        set(&mut map, "hookgate-source", call.source.as_str());
-        set(&mut map, "hookgate-provider", &call.provider);
-        set(&mut map, "hookgate-event-type", &call.event_type);
-        set(&mut map, "hookgate-delivery-id", &call.delivery_id.to_string());
-        set(&mut map, "hookgate-attempt", &call.attempt.to_string());
-        set(&mut map, "hookgate-received-at", &call.received_at.to_string());
-        set(&mut map, "hookgate-deadline", &seconds(call.timeout));
-        if call.redrives > 0 {
-            set(&mut map, "hookgate-redrive", &call.redrives.to_string());
+        for (name, value) in call.facts() {
+            set(&mut map, name, &value);
         }
-        set(&mut map, "idempotency-key", &format!("\"{}\"", call.idempotency_key));
+        // A structured-field string.
+        let key = call.idempotency_key.replace('\\', "\\\\").replace('"', "\\\"");
+        set(&mut map, "idempotency-key", &format!("\"{key}\""));
         Some(map)
     }
 
@@ -226,10 +219,4 @@ fn set(map: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
         map.insert(name, value);
     }
-}
-
-/// Seconds with up to three decimals and no idle zeros.
-fn seconds(duration: Duration) -> String {
-    let text = format!("{:.3}", duration.as_secs_f64());
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

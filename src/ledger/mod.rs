@@ -6,9 +6,11 @@
 //!
 //! This room knows nothing of HTTP, handlers, providers and signatures: it sees only [`Admitted`]. SQL appears nowhere else.
 
+mod retention;
 pub mod sqlite;
 mod transitions;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use crate::model::{
 };
 use crate::verify::Admitted;
 
+pub use retention::{Purged, Retention};
 pub use transitions::{TRANSITIONS, Transition, Verb};
 
 /// What is to be recorded with a claim besides the evidence.
@@ -64,7 +67,6 @@ pub struct Lease {
 }
 
 /// A leased task: what its handler is to be told.
-#[derive(Debug)]
 pub struct Work {
     /// The proof.
     pub lease: Lease,
@@ -90,6 +92,16 @@ pub struct Work {
     pub headers: Headers,
     /// The body as received.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Work {
+    /// Of the body its length alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lease, source, event_id, attempt, .. } = self;
+        let mut told = f.debug_struct("Work");
+        told.field("lease", lease).field("source", source).field("event_id", event_id).field("attempt", attempt);
+        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 /// What [`Ledger::lease_tasks`] gives.
@@ -121,6 +133,8 @@ pub enum Settlement {
     RetryIn(Duration),
     /// Given up.
     Dead(Reason),
+    /// Due at once, as if it had not been tried: its attempt is recorded, and is none of its schedule.
+    GivenBack,
 }
 
 /// One finished call, to be kept with its task.
@@ -306,6 +320,17 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `NotFound`, `Ambiguous`, `BodyPurged`, `Failed`, `RolledBack`.
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven>;
+
+    /// Purges what is older than it is kept for, by the wall clock: at most `limit` bodies, as many events and twice as many rows of the
+    /// log, fewer where they take more than a few milliseconds. Bodies of done events go first, then, `retention.dedupe` after the
+    /// event was done, all that is left of it; a repeat is a new event from then on. Nothing of an event that is accepted or dead
+    /// goes. It is done between the commits of others, and again and again until nothing is left.
+    ///
+    /// After a crash: the batch is there or not.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `Failed`, `RolledBack`.
+    fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged>;
 
     /// Remembers that a handler is paused, or is not any more. A pause outlives restarts. Whether that changes anything is told.
     ///

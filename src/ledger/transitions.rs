@@ -13,6 +13,8 @@ pub enum Verb {
     Retry,
     /// Its attempt failed for good.
     Bury,
+    /// Its attempt was ended by us.
+    GiveBack,
     /// An operator wants it again.
     Redrive,
     /// An operator wants it again although it was done.
@@ -36,6 +38,7 @@ pub const TRANSITIONS: &[Transition] = &[
     Transition { verb: Verb::Finish, from: &[TaskState::Running], to: TaskState::Done },
     Transition { verb: Verb::Retry, from: &[TaskState::Running], to: TaskState::Pending },
     Transition { verb: Verb::Bury, from: &[TaskState::Running], to: TaskState::Dead },
+    Transition { verb: Verb::GiveBack, from: &[TaskState::Running], to: TaskState::Pending },
     Transition { verb: Verb::Redrive, from: &[TaskState::Dead], to: TaskState::Pending },
     Transition { verb: Verb::ForceRedrive, from: &[TaskState::Dead, TaskState::Done], to: TaskState::Pending },
 ];

@@ -3,6 +3,7 @@
 //! Plain values and the rules that make them valid. This room knows no I/O and no framework.
 
 mod ack;
+mod command;
 mod delivery;
 mod digest;
 mod event_id;
@@ -17,6 +18,7 @@ mod state;
 mod time;
 
 pub use ack::Ack;
+pub use command::{CommandEnd, Ending, Output, signal_name};
 pub use delivery::{Delivery, DeliveryId};
 pub use digest::Digest;
 pub use event_id::{EventId, InvalidEventId};

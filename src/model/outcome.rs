@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{CommandEnd, Ending, Output};
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -18,6 +20,8 @@ pub enum Outcome {
     Unsent(String),
     /// No complete answer at all: not reached, reset, broken. Holds a reason for people, without secrets.
     Broken(String),
+    /// The command ended, or was ended.
+    Command(CommandEnd),
 }
 
 impl Outcome {
@@ -29,6 +33,12 @@ impl Outcome {
             Self::TimedOut => "timed-out",
             Self::Unsent(_) => "unsent",
             Self::Broken(_) => "broken",
+            Self::Command(end) => match end.ending {
+                Ending::Exited(_) => "exited",
+                Ending::Signalled(_) => "signalled",
+                Ending::TimedOut => "timed-out",
+                Ending::Stopped => "stopped",
+            },
         }
     }
 
@@ -41,11 +51,43 @@ impl Outcome {
         }
     }
 
+    /// The exit code, where a command ended by itself.
+    #[must_use]
+    pub const fn exit_code(&self) -> Option<u8> {
+        match self {
+            Self::Command(CommandEnd { ending: Ending::Exited(code), .. }) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The signal, where one ended a command.
+    #[must_use]
+    pub const fn signal(&self) -> Option<i32> {
+        match self {
+            Self::Command(CommandEnd { ending: Ending::Signalled(signal), .. }) => Some(*signal),
+            _ => None,
+        }
+    }
+
+    /// What a command wrote.
+    #[must_use]
+    pub const fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Command(end) => Some(&end.output),
+            _ => None,
+        }
+    }
+
     /// What went wrong, where the handler could not say so itself.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Answered { .. } => None,
+            Self::Command(end) => match end.ending {
+                Ending::Exited(_) | Ending::Signalled(_) => None,
+                Ending::TimedOut => Some("killed at its deadline"),
+                Ending::Stopped => Some("killed as the gateway stopped"),
+            },
             Self::TimedOut => Some("no answer before the deadline"),
             Self::Unsent(reason) | Self::Broken(reason) => Some(reason),
         }

@@ -142,9 +142,22 @@ pub struct AttemptReport {
     /// How long it took, in microseconds. None where the gateway stopped meanwhile.
     pub duration_us: Option<u64>,
     /// How it ended: `answered`, `timed-out`, `broken`, `unsent`, or `lost` where the gateway stopped meanwhile or the lease ended.
+    /// A command's: `exited`, `signalled`, or `stopped` where it was ended as the gateway stopped.
     pub outcome: String,
     /// The status that the handler answered.
     pub status: Option<u16>,
+    /// The command's exit code.
+    #[serde(default)]
+    pub exit_code: Option<u8>,
+    /// The signal that ended the command.
+    #[serde(default)]
+    pub signal: Option<i32>,
     /// What went wrong.
     pub error: Option<String>,
+    /// The end of what the command wrote to stdout and stderr.
+    #[serde(default)]
+    pub output: Option<String>,
+    /// How many bytes it wrote.
+    #[serde(default)]
+    pub output_bytes: Option<u64>,
 }

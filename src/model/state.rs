@@ -45,7 +45,7 @@ macro_rules! words {
 }
 
 words! {
-    /// Where an event stands. Derived from its tasks.
+    /// Where an event stands. Derived from its tasks and its body.
     EventState {
         /// A task is waiting or running.
         Accepted = "accepted",
@@ -53,6 +53,8 @@ words! {
         Done = "done",
         /// No task is open and at least one is dead.
         Dead = "dead",
+        /// Done, and its body is purged: what is left answers repeats.
+        Tombstone = "tombstone",
     }
 }
 

@@ -86,6 +86,10 @@ pub struct Queue<T, N> {
 struct Waiting<T, N> {
     entries: VecDeque<Entry<T>>,
     notes: VecDeque<N>,
+    /// What has time.
+    between: VecDeque<Entry<T>>,
+    /// Whether the last group was of entries, so that one of those that have time goes before the next.
+    between_next: bool,
     /// Since when the oldest note waits.
     noted_at: Option<Instant>,
     closed: bool,
@@ -95,7 +99,14 @@ impl<T, N> Queue<T, N> {
     /// A queue for so many entries with a place, and a lane for so many notes.
     #[must_use]
     pub fn new(places: usize, notes_max: usize) -> Self {
-        let waiting = Waiting { entries: VecDeque::new(), notes: VecDeque::new(), noted_at: None, closed: false };
+        let waiting = Waiting {
+            entries: VecDeque::new(),
+            notes: VecDeque::new(),
+            between: VecDeque::new(),
+            between_next: false,
+            noted_at: None,
+            closed: false,
+        };
         Self {
             waiting: Mutex::new(waiting),
             came: Condvar::new(),
@@ -148,6 +159,22 @@ impl<T, N> Queue<T, N> {
         Ok(())
     }
 
+    /// Adds an entry that has time: it goes alone, one between two groups of others, so that nobody waits for more than one of them.
+    /// Gives it back once closed.
+    ///
+    /// # Errors
+    /// The entry.
+    pub fn push_between(&self, entry: Entry<T>) -> Result<(), Entry<T>> {
+        let mut waiting = lock(&self.waiting);
+        if waiting.closed {
+            return Err(entry);
+        }
+        waiting.between.push_back(entry);
+        drop(waiting);
+        self.came.notify_one();
+        Ok(())
+    }
+
     /// Adds a note, unless the lane is full or closed. Says whether it did.
     pub fn push_note(&self, note: N) -> bool {
         let mut waiting = lock(&self.waiting);
@@ -181,9 +208,9 @@ impl<T, N> Queue<T, N> {
     /// it takes. Notes alone are held for [`NOTES_HELD`]. With `look_again` it returns after that long with nothing.
     pub fn pop_group(&self, look_again: Option<Duration>) -> Popped<T, N> {
         let mut waiting = lock(&self.waiting);
-        while waiting.entries.is_empty() && !waiting.closed {
+        while waiting.has_no_entry() && !waiting.closed {
             if !waiting.notes.is_empty() {
-                let alone = |now: &mut Waiting<T, N>| now.entries.is_empty() && !now.closed && now.notes.len() < NOTES_TOGETHER;
+                let alone = |now: &mut Waiting<T, N>| now.has_no_entry() && !now.closed && now.notes.len() < NOTES_TOGETHER;
                 let left = NOTES_HELD.saturating_sub(waiting.notes_age());
                 let held = self.came.wait_timeout_while(waiting, left, alone);
                 waiting = held.unwrap_or_else(PoisonError::into_inner).0;
@@ -193,7 +220,7 @@ impl<T, N> Queue<T, N> {
                 waiting = self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let idle = |now: &mut Waiting<T, N>| now.entries.is_empty() && now.notes.is_empty() && !now.closed;
+            let idle = |now: &mut Waiting<T, N>| now.has_no_entry() && now.notes.is_empty() && !now.closed;
             let waited = self.came.wait_timeout_while(waiting, look_again, idle);
             let (guard, end) = waited.unwrap_or_else(PoisonError::into_inner);
             waiting = guard;
@@ -201,7 +228,8 @@ impl<T, N> Queue<T, N> {
                 return Popped::Nothing;
             }
         }
-        if waiting.entries.is_empty() && waiting.notes.is_empty() { Popped::Closed } else { Popped::Group(waiting.take_group()) }
+        let nothing_left = waiting.has_no_entry() && waiting.notes.is_empty();
+        if nothing_left { Popped::Closed } else { Popped::Group(waiting.take_group()) }
     }
 
     /// Blocks for this long, or until the queue is closed.
@@ -234,7 +262,22 @@ impl<T, N> Waiting<T, N> {
         entries < FEW_ENTRIES || self.closed || self.notes.len() >= NOTES_TOGETHER || self.notes_age() >= NOTES_HELD
     }
 
+    fn has_no_entry(&self) -> bool {
+        self.entries.is_empty() && self.between.is_empty()
+    }
+
+    /// One that has time, where it is its turn.
+    fn take_between(&mut self) -> Option<Entry<T>> {
+        let turn = std::mem::take(&mut self.between_next) || self.entries.is_empty();
+        if turn { self.between.pop_front() } else { None }
+    }
+
     fn take_group(&mut self) -> Group<T, N> {
+        if let Some(entry) = self.take_between() {
+            let notes = if self.entries.is_empty() { self.take_notes(NOTES_PER_GROUP) } else { Vec::new() };
+            return Group { entries: vec![entry], notes };
+        }
+        self.between_next = true;
         let mut entries = Vec::with_capacity(self.entries.len().min(CLAIMS_PER_GROUP));
         let (mut claims, mut bytes) = (0, 0);
         while claims < CLAIMS_PER_GROUP && bytes < GROUP_BYTES {
@@ -243,11 +286,16 @@ impl<T, N> Waiting<T, N> {
             bytes += entry.bytes;
             entries.push(entry);
         }
-        let notes = if self.notes_are_due(entries.len()) { self.notes.len().min(NOTES_PER_GROUP) } else { 0 };
+        let notes = self.take_notes(if self.notes_are_due(entries.len()) { NOTES_PER_GROUP } else { 0 });
+        Group { entries, notes }
+    }
+
+    fn take_notes(&mut self, most: usize) -> Vec<N> {
+        let notes = self.notes.len().min(most);
         if notes == self.notes.len() {
             self.noted_at = None;
         }
-        Group { entries, notes: self.notes.drain(..notes).collect() }
+        self.notes.drain(..notes).collect()
     }
 }
 
@@ -326,6 +374,27 @@ mod tests {
         (0..8).for_each(|item| claim(&queue, item, 0).expect("a place"));
         let (claims, notes) = pop(&queue);
         assert_eq!((claims.len(), notes.len()), (8, NOTES_TOGETHER));
+    }
+
+    #[test]
+    fn what_has_time_goes_alone_and_one_between_two_groups() {
+        let queue = Numbers::new(10, 10);
+        let between = |item| queue.push_between(Entry::unbounded(item)).expect("it is open");
+        (11..=14).for_each(between);
+        assert_eq!(pop(&queue).0, [11], "nothing else waits");
+        claim(&queue, 1, 0).expect("a place");
+        claim(&queue, 2, 0).expect("a place");
+        assert_eq!(pop(&queue).0, [1, 2], "one has just gone");
+        claim(&queue, 3, 0).expect("a place");
+        assert!(queue.push_note('a'));
+        assert_eq!(pop(&queue), (vec![12], vec![]), "a claim waits for one");
+        assert_eq!(pop(&queue), (vec![3], vec!['a']), "and for no more");
+        assert!(queue.push_note('b'));
+        assert_eq!(pop(&queue), (vec![13], vec!['b']));
+        queue.close();
+        assert_eq!(pop(&queue).0, [14]);
+        assert!(queue.push_between(Entry::unbounded(15)).is_err());
+        assert!(matches!(queue.pop_group(None), Popped::Closed));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod window;
 
 pub use admitted::Admitted;
 pub use handshake::{Passed, Reply};
-pub use key::{KeyError, fingerprint};
+pub use key::{KEY_BYTES_SHORT, KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{Verifier, VerifierSettings};
 

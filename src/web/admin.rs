@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
-use super::{answer, unread};
+use super::{answer, purge, unread};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
-use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
+use crate::model::{DeliveryId, EventReport, REPORT_VERSION, SourceName};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -27,12 +27,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/api/v1/events/{key}").get(event),
         web::resource("/api/v1/events/{key}/body").get(body),
     ];
-    let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
+    let write =
+        [web::resource("/api/v1/events/{key}/redrive").post(redrive_event), web::resource("/api/v1/purge").post(purge::purge)];
     running::routes(config);
     for resource in read {
         config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
     }
-    config.service(write.default_service(web::to(|payload| wrong_method("POST", payload))));
+    for resource in write {
+        config.service(resource.default_service(web::to(|payload| wrong_method("POST", payload))));
+    }
     // Nothing goes by a key that is no key.
     let no_key = |error, _: &HttpRequest| InternalError::from_response(error, missing()).into();
     config.app_data(web::PathConfig::default().error_handler(no_key));
@@ -62,6 +65,9 @@ struct Readiness {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Sources without a secret. They hold up nobody else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<SourceName>,
 }
 
 /// Ready: claims are taken.
@@ -71,7 +77,9 @@ async fn readyz(gateway: web::Data<Gateway>, payload: web::Payload) -> HttpRespo
         StoreState::Full => Some("storage-full"),
         StoreState::Failed(_) => Some("store-failed"),
     };
-    let mut response = answer::json(&Readiness { ready: reason.is_none(), reason });
+    let pending = gateway.sources().into_iter().filter(|source| source.pending && !source.retired);
+    let readiness = Readiness { ready: reason.is_none(), reason, pending: pending.map(|source| source.source).collect() };
+    let mut response = answer::json(&readiness);
     if reason.is_some() {
         *response.status_mut() = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
     }

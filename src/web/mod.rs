@@ -6,6 +6,7 @@ mod admin;
 mod answer;
 mod guard;
 mod ingest;
+mod purge;
 mod query;
 mod unread;
 
@@ -25,6 +26,7 @@ use admin::running::ReloadHook;
 pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
 pub use answer::{Told, told};
 pub use guard::Guard;
+pub use purge::PurgeReport;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 
 /// Threads of the admin listener: people and scripts, not load.

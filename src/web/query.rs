@@ -37,7 +37,7 @@ pub struct DeliveryQuery {
     /// `first`, `duplicate`, `conflict`, `rejected` or `handshake`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
-    /// `accepted`, `done` or `dead`.
+    /// `accepted`, `done`, `dead` or `tombstone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Whose event has a task of this handler.

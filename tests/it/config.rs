@@ -66,9 +66,7 @@ fn a_misspelt_name_is_pointed_at_and_the_nearest_one_named() {
 
 #[test]
 fn a_setting_of_a_later_version_is_refused_by_its_name() {
-    for line in
-        ["mode = \"relay\"", "allow_from = []", "accept_encoding = [\"gzip\"]", "quarantine = true", "learn = { file = \"x\" }"]
-    {
+    for line in ["mode = \"relay\"", "accept_encoding = [\"gzip\"]", "quarantine = true", "learn = { file = \"x\" }"] {
         let (place, message, help) = wrong(&source(line));
         let name = line.split(' ').next().unwrap();
         assert_eq!(place, name);
@@ -414,4 +412,63 @@ fn what_settings_are_is_shown_without_their_secrets() {
         .collect();
     assert_eq!(fingerprints.len(), 2);
     assert!(fingerprints.iter().all(|print| print.len() == 8));
+}
+
+#[test]
+fn nothing_may_be_forgotten_while_its_provider_can_send_it_again() {
+    let retention = |lines: &str| format!("[retention]\n{lines}\n");
+    let own = |ack: &str| {
+        format!(
+            "[sources.own]\nprovider = \"own\"\n[[providers.own.check]]\nkind = \"hmac\"\nalgorithm = \"sha256\"\n\
+             signature = {{ from = \"header:X-Sig\", encoding = \"hex\" }}\n[providers.own.event]\nid = [\"{{body:/id}}\"]\n\
+             [providers.own.ack]\n{ack}\n"
+        )
+    };
+    let github = "[sources.hub]\nprovider = \"github\"\n";
+    let short = |text: &str, days: &str| format!("{text}{}", retention(&format!("dedupe_retention = \"{days}\"")));
+    let cases = [
+        (short(SOURCES, "29d"), "\"29d\"", ["source `stripe`", "Stripe", "30d"], "30d"),
+        (short(&source(""), "7d"), "\"7d\"", ["source `x`", "Stripe", "30d"], "30d"),
+        (short(github, "6d"), "\"6d\"", ["source `hub`", "GitHub", "7d"], "7d"),
+        (short(&own("retries_for = 86400"), "29d"), "\"29d\"", ["source `own`", "does not say", "30d"], "30d"),
+        (short(&own("resend_for = 86400"), "29d"), "\"29d\"", ["source `own`", "does not say", "30d"], "30d"),
+        (short(&own("retries_for = 0\nresend_for = 86400"), "23h"), "\"23h\"", ["source `own`", "own", "1d"], "1d"),
+        (own("retries_for = 5184000\nresend_for = 0"), "own", ["source `own`", "retries for", "60d"], "60d"),
+    ];
+    for (text, place, says, at_least) in cases {
+        let (at, message, help) = wrong(&text);
+        assert_eq!(at, place, "{message}");
+        assert!(message.contains("dedupe_retention") && says.iter().all(|word| message.contains(word)), "{message}");
+        assert!(help.contains(&format!("\"{at_least}\"")) && help.contains("allow_short_retention = true"), "{help}");
+        let table = if text.contains("[retention]") { "" } else { "[retention]\n" };
+        let allowed = good(&format!("{text}{table}allow_short_retention = true\nbody_retention = \"0s\"\n"));
+        assert!(allowed.warnings.iter().any(|warning| says.iter().all(|word| warning.contains(word))), "{:?}", allowed.warnings);
+    }
+    for enough in [
+        SOURCES.to_owned(),
+        short(SOURCES, "30d"),
+        short(github, "7d"),
+        short(&own("retries_for = 0\nresend_for = 0"), "7d"),
+        short("[sources.x]\nprovider = \"stripe\"\nretired = true\n", "7d"),
+    ] {
+        assert!(good(&enough).warnings.iter().all(|warning| !warning.contains("retention")), "{enough}");
+    }
+}
+
+#[test]
+fn retention_has_its_defaults_and_no_body_outlives_its_event() {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let plain = good(SOURCES).retention;
+    assert_eq!((plain.body, plain.dedupe, plain.log, plain.log_bytes), (days(7), days(35), days(7), 1 << 30));
+    let all = "[retention]\nbody_retention = \"0s\"\ndedupe_retention = \"90d\"\nlog_retention = \"1d\"\nlog_bytes = \"2MiB\"\n";
+    let set = good(&format!("{SOURCES}{all}")).retention;
+    assert_eq!((set.body, set.dedupe, set.log, set.log_bytes), (Duration::ZERO, days(90), days(1), 2 << 20));
+    let (place, message, _) = wrong(&format!("{SOURCES}[retention]\nbody_retention = \"36d\"\n"));
+    assert_eq!(place, "\"36d\"");
+    assert!(message.contains("36d") && message.contains("dedupe_retention") && message.contains("35d"), "{message}");
+    let (place, message, help) = wrong(&format!("{SOURCES}[retention]\nquarantine_retention = \"7d\"\n"));
+    assert_eq!(place, "quarantine_retention");
+    assert!(message.contains("quarantine_retention") && help.contains("not in this version"), "{message} {help}");
+    let (place, ..) = wrong(&format!("{SOURCES}[retention]\nlog_retention = \"500000000000y\"\n"));
+    assert_eq!(place, "\"500000000000y\"");
 }

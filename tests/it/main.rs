@@ -9,12 +9,15 @@
 
 mod helpers;
 
+mod addresses;
 mod admin;
 mod breaker;
+mod canaries;
 mod cli;
 mod config;
 mod crash;
 mod duplicates;
+mod exec;
 mod forwarding;
 mod handshakes;
 mod layers;
@@ -28,6 +31,8 @@ mod redrive;
 mod refusals;
 mod reload;
 mod replay;
+mod retention;
+mod secrets;
 mod tools;
 mod transcripts;
 mod verify;

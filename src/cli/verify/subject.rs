@@ -155,7 +155,7 @@ fn secrets(args: &VerifyArgs, preset: &Preset) -> Result<Vec<NamedSecret>, Failu
 }
 
 fn load(text: SecretText, env: &Environment) -> Result<NamedSecret, Failure> {
-    let named = config::load_secret(text, env).map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    let named = config::load_secret(text, env).map_err(|error| setup::failure(&error, None))?;
     match &named.secret {
         Some(_) => Ok(named),
         None => Err(Failure::new(

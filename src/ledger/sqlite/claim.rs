@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::command::{Fault, Tx};
 use super::row::{ack, delivery_id, digest, headers_text};
-use super::sql;
+use super::{purge, sql};
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Claim, Found, Plan};
 use crate::model::Reason;
@@ -45,6 +45,9 @@ pub(super) fn claim(tx: &mut Tx<'_>, row: &Row) -> Result<Claim, Fault> {
         let handler = tx.names.handler(tx.conn, name)?;
         tx.execute(sql::ADD_TASK, params![event, source, handler, tx.now_us])?;
         tx.wakes.push(name.clone());
+    }
+    if row.plan.handlers.is_empty() {
+        purge::ended_well(tx, row.admitted.received_at().0, event)?;
     }
     Ok(Claim::First)
 }

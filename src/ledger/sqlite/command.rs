@@ -6,6 +6,7 @@ use rusqlite::{Connection, Params};
 
 use super::names::Names;
 use super::severity::{Severity, severity};
+use super::shared::LedgerTime;
 use super::sql;
 use super::turns::Turns;
 use crate::flaws::{Flaw, planted};
@@ -44,6 +45,10 @@ pub(super) struct Tx<'a> {
     pub turns: &'a mut Turns,
     /// The ledger's own time.
     pub now_us: i64,
+    /// The wall clock: for retention alone.
+    pub wall_us: i64,
+    /// What time it is by now, for who is to stop in time.
+    pub time: &'a LedgerTime,
     /// Handlers that are to hear of the commit.
     pub wakes: &'a mut Vec<HandlerName>,
     /// Test only: where the flaw `unique-constraint-ignored` reads.
@@ -128,6 +133,15 @@ pub(super) enum Kind {
     },
     /// Anything else: waits through a locked database and a full disk, and is run again after a rollback.
     Other,
+    /// A batch of the purge: told of every trouble, as there is another time for it.
+    Background,
+}
+
+impl Kind {
+    /// Whether it is told of trouble at once rather than run again.
+    pub(super) const fn hears_of_trouble(self) -> bool {
+        matches!(self, Self::Claim { .. } | Self::Background)
+    }
 }
 
 /// Whether a command can be undone alone.
@@ -173,7 +187,7 @@ impl Order {
         Ok(Ran::All)
     }
 
-    /// Tells that it was not done. Only a claim hears of a full disk or a locked database: others have waited through them, and
+    /// Tells that it was not done. Only who hears of trouble does so of a full disk or a locked database: others have waited through them, and
     /// end so only with the store itself.
     pub(super) fn refuse(mut self, error: LedgerError) {
         let told = match (self.kind, error) {

@@ -13,6 +13,7 @@ mod migrate;
 mod names;
 mod open;
 mod operate;
+mod purge;
 mod read;
 mod redrive;
 mod row;
@@ -36,8 +37,8 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Attempt, Claim, DeliveryFilter, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Plan, Redrive,
-    Redriven, Reply, Settled, Settlement, StoreState,
+    Attempt, Claim, DeliveryFilter, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Plan, Purged,
+    Redrive, Redriven, Reply, Retention, Settled, Settlement, StoreState,
 };
 use crate::clock::Clock;
 use crate::flaws::{Flaw, planted};
@@ -230,6 +231,10 @@ impl Ledger for SqliteLedger {
 
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
         Box::pin(self.shared.ask(move |tx| redrive::redrive(tx, &event, &redrive)))
+    }
+
+    fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged> {
+        Box::pin(self.shared.ask_between(move |tx| purge::purge(tx, &retention, limit)))
     }
 
     fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool> {

@@ -126,6 +126,10 @@ pub(super) fn attempt_report(row: &Row<'_>) -> rusqlite::Result<AttemptReport> {
         outcome: row.get(3)?,
         status: row.get(4)?,
         error: row.get(5)?,
+        exit_code: row.get(6)?,
+        signal: row.get(7)?,
+        output: row.get(8)?,
+        output_bytes: count_if_any(row, 9)?,
     })
 }
 

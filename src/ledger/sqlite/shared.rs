@@ -33,6 +33,10 @@ impl LedgerTime {
         self.wall_at_open_us.saturating_add(micros(self.monotonic().saturating_sub(self.opened)))
     }
 
+    pub(super) fn wall_us(&self) -> i64 {
+        self.clock.wall().0
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         Timestamp(self.now_us())
     }
@@ -132,6 +136,17 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         let order = Order { command: Box::new(Job::new(work, reply)), kind: Kind::Other, rollbacks: 0 };
         self.queue.push(Entry::unbounded(order)).map_err(|_entry| self.gone())?;
+        answer.await.unwrap_or_else(|_gone| Err(self.gone()))
+    }
+
+    /// Asks the writer for something that has time: it goes alone, between the groups of others.
+    pub(super) async fn ask_between<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order { command: Box::new(Job::new(work, reply)), kind: Kind::Background, rollbacks: 0 };
+        self.queue.push_between(Entry::unbounded(order)).map_err(|_entry| self.gone())?;
         answer.await.unwrap_or_else(|_gone| Err(self.gone()))
     }
 

@@ -79,22 +79,27 @@ pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
         from(Verb::Lease)
     )
 });
-pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error, \
+     exit_code, signal, output, output_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// One that nobody told the end of.
+pub(super) const ADD_LOST_ATTEMPT: &str =
+    "INSERT INTO attempt (task, number, started_at_us, outcome) VALUES (?1, ?2, ?3, 'lost')";
 pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_type, e.key, e.received_at_us, p.headers, p.body \
      FROM event e JOIN source s ON s.id = e.source_id JOIN payload p ON p.event = e.id WHERE e.id = ?1";
 
 pub(super) static FINISH: LazyLock<String> = LazyLock::new(|| settle(Verb::Finish));
 pub(super) static RETRY: LazyLock<String> = LazyLock::new(|| settle(Verb::Retry));
 pub(super) static BURY: LazyLock<String> = LazyLock::new(|| settle(Verb::Bury));
+pub(super) static GIVE_BACK: LazyLock<String> =
+    LazyLock::new(|| settle(Verb::GiveBack).replace("SET ", "SET tries = tries - 1, "));
 /// Test only, for the flaw `fencing-missing`: a result counts whoever holds the lease.
 pub(super) const SETTLE_UNFENCED: &str = "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
-     WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us";
+     WHERE id = ?1 AND ?2 IS NOT NULL RETURNING handler_id, attempts, leased_at_us, event";
 
 fn settle(verb: Verb) -> String {
     format!(
         "UPDATE task SET state = ?3, due_at_us = ?4, delay_us = ?5, reason = ?6, ended_at_us = ?7 \
-         WHERE id = ?1 AND claim_seq = ?2 AND {} RETURNING handler_id, attempts, leased_at_us",
+         WHERE id = ?1 AND claim_seq = ?2 AND {} RETURNING handler_id, attempts, leased_at_us, event",
         from(verb)
     )
 }
@@ -150,7 +155,8 @@ pub(super) const EVENT_BY_ID: &str =
 /// Where the event `e` stands. Derived, never stored.
 const STATE: &str = "CASE WHEN e.id IS NULL THEN NULL \
      WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state IN ('pending', 'running')) THEN 'accepted' \
-     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' ELSE 'done' END";
+     WHEN EXISTS (SELECT 1 FROM task t WHERE t.event = e.id AND t.state = 'dead') THEN 'dead' \
+     WHEN EXISTS (SELECT 1 FROM payload b WHERE b.event = e.id) THEN 'done' ELSE 'tombstone' END";
 const DUPLICATES: &str = "(SELECT count(*) FROM delivery x WHERE x.event = e.id AND x.verdict <> 'first')";
 const ATTEMPTS: &str = "(SELECT coalesce(sum(t.attempts), 0) FROM task t WHERE t.event = e.id)";
 
@@ -164,8 +170,8 @@ pub(super) static EVENT: LazyLock<String> = LazyLock::new(|| {
 });
 pub(super) const TASKS: &str = "SELECT t.id, h.name, t.state, t.reason, t.due_at_us, t.redrives FROM task t \
      JOIN handler h ON h.id = t.handler_id WHERE t.event = ?1 ORDER BY t.id";
-pub(super) const ATTEMPTS_OF_TASK: &str =
-    "SELECT number, started_at_us, duration_us, outcome, status, error FROM attempt WHERE task = ?1 ORDER BY number";
+pub(super) const ATTEMPTS_OF_TASK: &str = "SELECT number, started_at_us, duration_us, outcome, status, error, exit_code, signal, output, output_bytes \
+     FROM attempt WHERE task = ?1 ORDER BY number";
 pub(super) const BODY: &str = "SELECT body FROM payload WHERE event = ?1";
 pub(super) const OPEN_TASKS: &str = "SELECT count(*) FROM task WHERE handler_id = ?1 AND state IN ('pending', 'running')";
 
@@ -195,6 +201,7 @@ pub(super) const LOG_SINCE: &str = "SELECT received_at_us FROM delivery ORDER BY
 pub(super) const ADD_DELIVERY: &str = "INSERT INTO delivery (delivery_id, received_at_us, source_id, event, event_id, verdict, status, \
      reason, body_differs, signature_seen_before, duration_us, body_digest, signed_digest, guard_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (delivery_id) DO NOTHING";
+pub(super) const GROW_LOG: &str = "UPDATE log_size SET bytes = bytes + ?1 WHERE id = 1";
 pub(super) const SIGNED_BEFORE: &str = "SELECT EXISTS (SELECT 1 FROM delivery \
      WHERE guard_key = ?4 AND guard_key IS NOT NULL AND signed_digest = ?2 AND source_id = ?1 AND event IS NOT ?3)";
 
@@ -211,25 +218,27 @@ pub(super) const ENDS: &[&str] = &[
     "SELECT min(event), max(event) FROM payload",
     "SELECT min(id), max(id) FROM task",
     "SELECT min(delivery_id), max(delivery_id) FROM delivery",
+    "SELECT min(ended_at_us), max(ended_at_us) FROM done",
+    "SELECT min(ended_at_us), max(ended_at_us) FROM tombstone",
     "SELECT task FROM attempt ORDER BY task LIMIT 1",
     "SELECT task FROM attempt ORDER BY task DESC LIMIT 1",
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rusqlite::Connection;
 
     use super::*;
     use crate::ledger::sqlite::migrate::migrate;
 
-    fn schema() -> Connection {
+    pub(in crate::ledger::sqlite) fn schema() -> Connection {
         let mut conn = Connection::open_in_memory().expect("memory");
         migrate(&mut conn, 0).expect("the schema");
         conn
     }
 
     /// What SQLite would do, without the numbers of parameters.
-    fn steps(conn: &Connection, statement: &str) -> String {
+    pub(in crate::ledger::sqlite) fn steps(conn: &Connection, statement: &str) -> String {
         let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("a statement");
         let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
         let rows = explained.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).expect("a plan");
@@ -248,7 +257,7 @@ mod tests {
         }
         assert!(!turns.contains("B-TREE"), "{turns}");
         assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
-        for settle in [&FINISH, &RETRY, &BURY] {
+        for settle in [&FINISH, &RETRY, &BURY, &GIVE_BACK] {
             assert_eq!(steps(&conn, settle), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         }
         assert_eq!(steps(&conn, KEEP_LEASES), "SCAN task USING INDEX task_running");
@@ -306,6 +315,7 @@ mod tests {
             ADD_TASK,
             SOURCE_OF_EVENT,
             ADD_ATTEMPT,
+            ADD_LOST_ATTEMPT,
             WORK,
             SETTLE_UNFENCED,
             TASKED,
@@ -317,6 +327,7 @@ mod tests {
             BODY,
             LOG_SINCE,
             ADD_DELIVERY,
+            GROW_LOG,
             DATABASE_ID,
             SET_DATABASE_ID,
         ];

@@ -7,16 +7,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::command::{Fault, Tx};
 use super::row::{bytes, delivery_id, duration, headers, micros, parsed};
-use super::sql;
 use super::turns::Share;
+use super::{purge, sql};
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Attempt, Lease, Settled, Settlement, Unreadable, Verb, Work};
-use crate::model::{EventId, HandlerName, Outcome, Reason, SourceName, TaskState, Timestamp};
+use crate::model::{EventId, HandlerName, Reason, SourceName, TaskState, Timestamp};
 
 /// One lease takes no further task once the bodies have so many bytes.
 const LEASED_BYTES: u64 = 8 << 20;
-/// How an attempt ended that nobody told the end of.
-const LOST: &str = "lost";
 
 /// A leased task before its event is read.
 #[derive(Debug)]
@@ -62,10 +60,7 @@ pub(super) fn lease(
         body_bytes = body_bytes.saturating_add(task.body_bytes);
         if task.state == TaskState::Running {
             let began_at = task.leased_at_us.unwrap_or(tx.now_us);
-            tx.execute(
-                sql::ADD_ATTEMPT,
-                params![task.id, task.attempts, began_at, None::<i64>, LOST, None::<u16>, None::<&str>],
-            )?;
+            tx.execute(sql::ADD_LOST_ATTEMPT, params![task.id, task.attempts, began_at])?;
         }
         let ends_at = tx.now_us.saturating_add(lease_us);
         let changed = tx.execute(&sql::LEASE, params![task.id, task.claim_seq, ends_at, lease_us, tx.now_us])?;
@@ -167,6 +162,7 @@ struct Was {
     handler: i64,
     attempts: u32,
     leased_at_us: Option<i64>,
+    event: i64,
 }
 
 /// See [`crate::ledger::Ledger::settle_task`].
@@ -175,6 +171,8 @@ pub(super) fn settle(tx: &mut Tx<'_>, lease: &Lease, attempt: &Attempt, settleme
     let took_us = micros(attempt.duration);
     // The call began when it says, but not before its lease: the length is the caller's measure.
     let began_at = tx.now_us.saturating_sub(took_us).max(was.leased_at_us.unwrap_or(i64::MIN));
+    let outcome = &attempt.outcome;
+    let output = outcome.output();
     tx.execute(
         sql::ADD_ATTEMPT,
         params![
@@ -182,20 +180,24 @@ pub(super) fn settle(tx: &mut Tx<'_>, lease: &Lease, attempt: &Attempt, settleme
             was.attempts,
             began_at,
             took_us,
-            attempt.outcome.code(),
-            attempt.outcome.status(),
-            error_text(&attempt.outcome)
+            outcome.code(),
+            outcome.status(),
+            outcome.error(),
+            outcome.exit_code(),
+            outcome.signal(),
+            output.map(|output| output.text.as_str()),
+            output.map(|output| i64::try_from(output.bytes).unwrap_or(i64::MAX)),
         ],
     )?;
-    if matches!(settlement, Settlement::RetryIn(_)) {
-        let handler = tx.names.handler_name(tx.conn, was.handler)?;
-        tx.wakes.push(handler);
+    match settlement {
+        Settlement::Done => purge::ended_well(tx, tx.wall_us, was.event)?,
+        Settlement::RetryIn(_) | Settlement::GivenBack => {
+            let handler = tx.names.handler_name(tx.conn, was.handler)?;
+            tx.wakes.push(handler);
+        }
+        Settlement::Dead(_) => {}
     }
     Ok(Settled::Recorded)
-}
-
-fn error_text(outcome: &Outcome) -> Option<&str> {
-    outcome.error()
 }
 
 /// One conditional statement. It changes one row, or the lease is not ours any more.
@@ -204,10 +206,11 @@ fn move_task(tx: &Tx<'_>, lease: &Lease, settlement: Settlement) -> rusqlite::Re
         Settlement::Done => (Verb::Finish, &sql::FINISH, None, None),
         Settlement::RetryIn(delay) => (Verb::Retry, &sql::RETRY, Some(micros(delay)), None),
         Settlement::Dead(reason) => (Verb::Bury, &sql::BURY, None, Some(reason)),
+        Settlement::GivenBack => (Verb::GiveBack, &sql::GIVE_BACK, Some(0), None),
     };
     let statement = if planted(Flaw::FencingMissing) { sql::SETTLE_UNFENCED } else { statement };
     let due_at = delay_us.map(|delay_us| tx.now_us.saturating_add(delay_us));
-    let ended_at = if delay_us.is_none() { Some(tx.now_us) } else { None };
+    let ended_at = if delay_us.is_none() { Some(tx.wall_us) } else { None };
     let moved = params![
         lease.task,
         lease.claim_seq,
@@ -218,8 +221,9 @@ fn move_task(tx: &Tx<'_>, lease: &Lease, settlement: Settlement) -> rusqlite::Re
         ended_at,
     ];
     let mut statement = tx.conn.prepare_cached(statement)?;
-    let mut rows =
-        statement.query_map(moved, |row| Ok(Was { handler: row.get(0)?, attempts: row.get(1)?, leased_at_us: row.get(2)? }))?;
+    let mut rows = statement.query_map(moved, |row| {
+        Ok(Was { handler: row.get(0)?, attempts: row.get(1)?, leased_at_us: row.get(2)?, event: row.get(3)? })
+    })?;
     let first = rows.next().transpose()?;
     // The statement is through, with all that it changes, only once it has no further row.
     match rows.next().transpose()? {

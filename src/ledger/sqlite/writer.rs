@@ -74,7 +74,7 @@ impl Writer {
             return self.refuse_all(group, &LedgerError::Failed(reason.clone()));
         }
         if let Err(error) = self.shared.check_claims() {
-            group.entries = refuse_claims(group.entries, &error);
+            group.entries = refuse(group.entries, &error, |kind| matches!(kind, Kind::Claim { .. }));
         }
         match self.begin_and_run(&mut group) {
             Ok(wakes) => {
@@ -116,23 +116,29 @@ impl Writer {
 
     /// Runs each command. An error is the whole group's.
     fn run_all(&mut self, group: &mut Group, savepoints: Savepoints, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<Ran> {
-        let (conn, now_us) = (&self.conn, self.shared.time.now_us());
-        let mut tx = Tx { conn, names: &mut self.names, turns: &mut self.turns, now_us, wakes, beside: self.beside.as_ref() };
+        let (conn, time) = (&self.conn, &self.shared.time);
+        let (now_us, wall_us) = (time.now_us(), time.wall_us());
+        let (names, turns) = (&mut self.names, &mut self.turns);
+        let mut tx = Tx { conn, names, turns, now_us, wall_us, time, wakes, beside: self.beside.as_ref() };
         for entry in &mut group.entries {
             if entry.item.run(&mut tx, savepoints)? == Ran::NotAll {
                 return Ok(Ran::NotAll);
             }
         }
+        let mut logged = 0;
         for note in &group.notes {
             // A note is one statement, which is undone by itself.
             match journal::write(&mut tx, note) {
-                Ok(()) => {}
+                Ok(bytes) => logged += bytes,
                 Err(error) if severity(&error) == Severity::Statement && !conn.is_autocommit() => {
                     self.shared.drop_notes(1);
                     tracing::warn!(%error, "a row of the delivery log could not be written");
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if logged > 0 {
+            tx.execute(sql::GROW_LOG, [logged])?;
         }
         Ok(Ran::All)
     }
@@ -174,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Nothing of the group is in the database. Claims are told so; the others are run again, as nobody sends them anew.
+    /// Nothing of the group is in the database. Claims and purges are told so; the others are run again, as nobody sends them anew.
     fn group_over(&mut self, mut group: Group, error: &rusqlite::Error) {
         if !self.conn.is_autocommit()
             && let Err(error) = self.conn.execute_batch(sql::ROLLBACK)
@@ -189,7 +195,7 @@ impl Writer {
             Severity::Busy | Severity::Statement => LedgerError::RolledBack(error.to_string()),
         };
         tracing::warn!(%error, "a group of changes was rolled back");
-        group.entries = refuse_claims(group.entries, &told);
+        group.entries = refuse(group.entries, &told, Kind::hears_of_trouble);
         if severity == Severity::Full {
             let released = self.become_full();
             if !released {
@@ -209,10 +215,15 @@ impl Writer {
         self.shared.queue.requeue(group);
     }
 
-    /// The group goes back to the front, without the claims that have waited long enough; more may join it meanwhile.
+    /// The group goes back to the front, without the claims that have waited long enough and without purges; more may join it
+    /// meanwhile.
     fn wait_for_database(&mut self, mut group: Group) {
         let now = self.shared.time.monotonic();
-        let out = |entry: &mut Entry<Order>| matches!(entry.item.kind, Kind::Claim { until } if until <= now);
+        let out = |entry: &mut Entry<Order>| match entry.item.kind {
+            Kind::Claim { until } => until <= now,
+            Kind::Background => true,
+            Kind::Other => false,
+        };
         let late: Vec<_> = group.entries.extract_if(.., out).collect();
         late.into_iter().for_each(|entry| entry.item.refuse(LedgerError::Busy));
         if self.shared.queue.is_closed() {
@@ -305,9 +316,10 @@ impl From<rusqlite::Error> for Over {
     }
 }
 
-fn refuse_claims(entries: Vec<Entry<Order>>, error: &LedgerError) -> Vec<Entry<Order>> {
-    let (claims, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| matches!(entry.item.kind, Kind::Claim { .. }));
-    claims.into_iter().for_each(|entry| entry.item.refuse(error.clone()));
+/// Tells those of such a kind that it was not done, and gives back the others.
+fn refuse(entries: Vec<Entry<Order>>, error: &LedgerError, which: fn(Kind) -> bool) -> Vec<Entry<Order>> {
+    let (refused, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| which(entry.item.kind));
+    refused.into_iter().for_each(|entry| entry.item.refuse(error.clone()));
     others
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, LedgerError, Patience, Plan, Redrive, Redriven, Reply,
-    Settled, Settlement, StoreState,
+    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, LedgerError, Patience, Plan, Purged, Redrive, Redriven,
+    Reply, Retention, Settled, Settlement, StoreState,
 };
 use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, Timestamp};
 use hookgate::verify::Admitted;
@@ -95,6 +95,10 @@ impl Ledger for Balky {
 
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
         self.ledger.redrive(event, redrive)
+    }
+
+    fn purge(&self, retention: Retention, limit: usize) -> Reply<'_, Purged> {
+        self.ledger.purge(retention, limit)
     }
 
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {

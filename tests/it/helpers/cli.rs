@@ -126,6 +126,13 @@ impl Cli {
         std::fs::write(self.path(name), content).expect("the directory is there");
     }
 
+    /// Writes a program.
+    pub(crate) fn executable(&self, name: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        self.write(name, content);
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(args).current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());

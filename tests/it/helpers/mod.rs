@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod evidence;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod pulse;
 pub(crate) mod sender;
 pub(crate) mod store;
 pub(crate) mod target;

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use hookgate::clock::ManualClock;
 use hookgate::ledger::sqlite::{OpenError, SqliteLedger, SqliteSettings};
 use hookgate::ledger::{
-    Attempt, Claim, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Redrive, Settled, Settlement,
+    Attempt, Claim, EventName, Journal, Lease, Leased, Ledger, LedgerError, Note, Patience, Purged, Redrive, Retention, Settled,
+    Settlement,
 };
 use hookgate::model::{EventReport, Outcome, Timestamp, Verdict};
 use tempfile::TempDir;
@@ -104,6 +105,15 @@ impl Stand {
 
     pub(crate) async fn redrive(&self, event_id: &str, redrive: Redrive) -> Result<u64, LedgerError> {
         self.store.redrive(pair(event_id), redrive).await.map(|done| done.tasks)
+    }
+
+    /// Purges in batches of three until nothing is left to purge now.
+    pub(crate) async fn purge(&self, retention: Retention) -> Purged {
+        let mut purged = Purged { more: true, ..Purged::default() };
+        while purged.more {
+            purged = purged.and(self.store.purge(retention, 3).await.expect("a purge"));
+        }
+        purged
     }
 
     pub(crate) async fn report(&self, event_id: &str) -> EventReport {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use hookgate::ledger::{Claim, Lease, Redrive, Settled, Settlement};
+use hookgate::ledger::{Claim, Lease, LedgerError, Redrive, Retention, Settled, Settlement};
 use hookgate::model::{HandlerName, Reason};
 
-use super::model::Model;
+use super::model::{Event, Model};
 use crate::helpers::evidence::{BEGIN, delivery, handler};
-use crate::helpers::store::Stand;
+use crate::helpers::store::{Stand, pair};
 
 const HANDLERS: [&str; 4] = ["a", "b", "c", "d"];
 /// Steps of all histories together, where nobody wants more.
@@ -64,7 +64,8 @@ impl History {
             300..600 => self.lease(at).await,
             600..850 => self.settle(at).await,
             850..930 => self.redrive(at).await,
-            930..990 => self.advance(),
+            930..940 => self.purge(at).await,
+            940..990 => self.advance(),
             990..995 => self.set_wall(),
             _ => self.restart().await,
         }
@@ -81,7 +82,8 @@ impl History {
             Claim::First => None,
             Claim::Found(found) => Some(found.key),
         };
-        let expected = self.model.claim(&name, self.deliveries, &handlers);
+        let received = BEGIN.0 + i64::try_from(self.deliveries).expect("a small number");
+        let expected = self.model.claim(&name, self.deliveries, received, &handlers);
         assert_eq!(found, expected.map(delivery), "{at}: who is first of {name}");
         self.compare_named(&name, at).await;
     }
@@ -110,12 +112,14 @@ impl History {
             return;
         }
         let (lease, task, holder) = self.leases.swap_remove(self.rng.usize(..self.leases.len()));
-        let settlement = match self.rng.u8(..4) {
+        let settlement = match self.rng.u8(..5) {
             0 | 1 => Settlement::RetryIn(Duration::from_millis(self.rng.u64(..600_000))),
             2 => Settlement::Done,
+            3 => Settlement::GivenBack,
             _ => Settlement::Dead(Reason::AttemptsExhausted),
         };
-        let expected = if self.model.settle(task, holder, settlement) { Settled::Recorded } else { Settled::LeaseLost };
+        let expected =
+            if self.model.settle(task, holder, settlement, self.wall()) { Settled::Recorded } else { Settled::LeaseLost };
         assert_eq!(self.stand.settle(lease, settlement).await, expected, "{at}: whether the lease counts");
         self.compare(self.model.tasks[task].event, at).await;
     }
@@ -134,10 +138,30 @@ impl History {
             force,
             matching: matching.iter().map(|name| handler(name)).collect::<Vec<HandlerName>>(),
         };
-        let said = self.stand.redrive(&self.model.events[event].name, how).await;
-        let expected = self.model.redrive(event, only, to, force, &matching);
-        assert_eq!(said, Ok(expected), "{at}: only {only:?}, to {to:?}, force {force}, matching {matching:?}");
+        // A name that was purged may have come again.
+        let name = self.model.events[event].name.clone();
+        let said = self.stand.redrive(&name, how).await;
+        let Some(event) = self.model.find(&name) else {
+            return assert_eq!(said, Err(LedgerError::NotFound), "{at}: {name} is purged");
+        };
+        let expected = self.model.redrive(event, only, to, force, &matching).ok_or(LedgerError::BodyPurged);
+        assert_eq!(said, expected, "{at}: only {only:?}, to {to:?}, force {force}, matching {matching:?}");
         self.compare(event, at).await;
+    }
+
+    async fn purge(&mut self, at: &str) {
+        let body = Duration::from_secs(self.rng.u64(..3_600));
+        let dedupe = body + Duration::from_secs(self.rng.u64(..3_600));
+        let said = self.stand.purge(Retention { body, dedupe, log: Duration::ZERO, log_bytes: 0 }).await;
+        let (bodies, events, touched) = self.model.purge(body, dedupe, self.wall());
+        assert_eq!((said.bodies, said.events), (bodies, events), "{at}: bodies after {body:?}, events after {dedupe:?}");
+        for event in touched {
+            self.compare(event, at).await;
+        }
+    }
+
+    fn wall(&self) -> i64 {
+        self.model.now + self.wall_ahead
     }
 
     fn advance(&mut self) {
@@ -158,14 +182,22 @@ impl History {
     }
 
     async fn compare_named(&self, name: &str, at: &str) {
-        let event = self.model.events.iter().position(|event| event.name == name).expect("it was claimed");
+        let event = self.model.find(name).expect("it was claimed");
         self.compare(event, at).await;
     }
 
     /// The whole event.
     async fn compare(&self, event: usize, at: &str) {
-        let name = &self.model.events[event].name;
+        let Event { name, gone, body_kept, .. } = &self.model.events[event];
+        if *gone {
+            if self.model.find(name).is_none() {
+                let found = self.stand.store.find(pair(name)).await.expect("a read");
+                assert_eq!(found, None, "{at}: {name} is purged");
+            }
+            return;
+        }
         let report = self.stand.report(name).await;
+        assert_eq!(report.body_kept, *body_kept, "{at}: the body of {name}");
         assert_eq!(report.state, self.model.state(event), "{at}: where {name} stands");
         assert_eq!(report.key, delivery(self.model.events[event].first).0, "{at}");
         let said: Vec<_> = report

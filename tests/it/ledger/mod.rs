@@ -5,6 +5,7 @@ mod groups;
 mod history;
 mod listing;
 mod model;
+mod purge;
 mod redrive;
 mod start;
 mod unreadable;

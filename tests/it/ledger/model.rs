@@ -6,7 +6,7 @@ use std::time::Duration;
 use hookgate::ledger::{Settlement, Verb};
 use hookgate::model::{EventState, TaskState};
 
-/// Times here are microseconds of the ledger's own clock.
+/// Times here are microseconds of the ledger's own clock, but for retention's.
 pub(super) struct Model {
     pub(super) now: i64,
     pub(super) events: Vec<Event>,
@@ -19,6 +19,10 @@ pub(super) struct Event {
     pub(super) name: String,
     /// The number of its first delivery.
     pub(super) first: u64,
+    pub(super) body_kept: bool,
+    /// Purged altogether.
+    pub(super) gone: bool,
+    received: i64,
 }
 
 pub(super) struct Task {
@@ -29,6 +33,8 @@ pub(super) struct Task {
     pub(super) tries: u32,
     pub(super) redrives: u32,
     pub(super) due: i64,
+    /// When it was done or given up, by the wall clock.
+    ended: i64,
     delay: i64,
     /// The newest lease, while it runs.
     holder: u32,
@@ -69,12 +75,12 @@ impl Model {
     }
 
     /// None for a first delivery, else the number of the one that was.
-    pub(super) fn claim(&mut self, name: &str, number: u64, handlers: &[&str]) -> Option<u64> {
+    pub(super) fn claim(&mut self, name: &str, number: u64, received: i64, handlers: &[&str]) -> Option<u64> {
         if let Some(event) = self.by_name.get(name) {
             return Some(self.events[*event].first);
         }
         self.by_name.insert(name.to_owned(), self.events.len());
-        self.events.push(Event { name: name.to_owned(), first: number });
+        self.events.push(Event { name: name.to_owned(), first: number, body_kept: true, gone: false, received });
         handlers.iter().for_each(|handler| self.make(self.events.len() - 1, handler));
         None
     }
@@ -88,6 +94,7 @@ impl Model {
             tries: 0,
             redrives: 0,
             due: self.now,
+            ended: 0,
             delay: 0,
             holder: 0,
             history: Vec::new(),
@@ -123,28 +130,49 @@ impl Model {
         Some(Duration::from_micros(u64::try_from(due - self.now).unwrap_or(0)))
     }
 
+    /// The event that has this name now.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// Whether it is recorded.
-    pub(super) fn settle(&mut self, number: usize, holder: u32, settlement: Settlement) -> bool {
+    pub(super) fn settle(&mut self, number: usize, holder: u32, settlement: Settlement, wall: i64) -> bool {
         let now = self.now;
         let task = &mut self.tasks[number];
         let verb = match settlement {
             Settlement::Done => Verb::Finish,
             Settlement::RetryIn(_) => Verb::Retry,
             Settlement::Dead(_) => Verb::Bury,
+            Settlement::GivenBack => Verb::GiveBack,
         };
         if task.holder != holder || !task.may(verb) {
             return false;
         }
         task.state = verb.transition().to;
+        task.ended = wall;
         task.history.push((task.attempts, "answered"));
         if let Settlement::RetryIn(delay) = settlement {
             (task.delay, task.due) = (micros(delay), now + micros(delay));
         }
+        if settlement == Settlement::GivenBack {
+            (task.delay, task.due, task.tries) = (0, now, task.tries - 1);
+        }
         true
     }
 
-    /// How many tasks are due by it, of an event that is there.
-    pub(super) fn redrive(&mut self, event: usize, only: Option<&str>, to: Option<&str>, force: bool, matching: &[&str]) -> u64 {
+    /// How many tasks are due by it, of an event that is there. None where its body is purged.
+    pub(super) fn redrive(
+        &mut self,
+        event: usize,
+        only: Option<&str>,
+        to: Option<&str>,
+        force: bool,
+        matching: &[&str],
+    ) -> Option<u64> {
+        self.events[event].body_kept.then(|| self.redrive_kept(event, only, to, force, matching))
+    }
+
+    fn redrive_kept(&mut self, event: usize, only: Option<&str>, to: Option<&str>, force: bool, matching: &[&str]) -> u64 {
         let find = |tasks: &[Task], handler: &str| tasks.iter().position(|task| task.event == event && task.handler == handler);
         let Some(to) = to else {
             if self.tasks.iter().any(|task| task.event == event) {
@@ -179,6 +207,31 @@ impl Model {
         chosen.filter(|task| task.may(verb)).map(|task| task.anew(now)).count() as u64
     }
 
+    /// How many bodies and how many events are purged by it, and which.
+    pub(super) fn purge(&mut self, body: Duration, dedupe: Duration, wall: i64) -> (u64, u64, Vec<usize>) {
+        let (mut bodies, mut events, mut touched) = (0, 0, Vec::new());
+        for number in 0..self.events.len() {
+            if self.events[number].gone || !matches!(self.state(number), EventState::Done | EventState::Tombstone) {
+                continue;
+            }
+            let ends = self.tasks.iter().filter(|task| task.event == number).map(|task| task.ended);
+            let done = ends.chain([self.events[number].received]).max().expect("it was received");
+            let event = &mut self.events[number];
+            if event.body_kept && done <= wall - micros(body) {
+                event.body_kept = false;
+                bodies += 1;
+                touched.push(number);
+            }
+            if !event.body_kept && done <= wall - micros(dedupe) {
+                event.gone = true;
+                self.by_name.remove(&event.name);
+                events += 1;
+                touched.push(number);
+            }
+        }
+        (bodies, events, touched)
+    }
+
     /// The store is closed and opened when the wall clock shows `wall`.
     pub(super) fn restart(&mut self, wall: i64) {
         self.now = wall;
@@ -197,8 +250,10 @@ impl Model {
             EventState::Accepted
         } else if any(|task| task.state == TaskState::Dead) {
             EventState::Dead
-        } else {
+        } else if self.events[event].body_kept {
             EventState::Done
+        } else {
+            EventState::Tombstone
         }
     }
 }
