@@ -9,7 +9,7 @@ use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Route
 use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
 use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
 use crate::ledger::Retention;
-use crate::model::{Ack, Headers, SourceName};
+use crate::model::SourceName;
 use crate::verify::Verifier;
 
 /// What the request path goes by.
@@ -40,15 +40,10 @@ pub(super) fn providers(settings: &Settings) -> Vec<(SourceName, String)> {
 
 fn source(source: &SourceSettings) -> GatewaySource {
     let rule = source.preset.ack();
-    let (status, body, content_type) = source.ack.clone();
-    let mut headers = Headers::new();
-    if let Some(content_type) = content_type {
-        headers.push("content-type", content_type);
-    }
     GatewaySource {
         name: source.name.clone(),
         verifier: Arc::clone(&source.verifier),
-        methods: source.preset.methods().iter().map(|method| method.to_string()).collect(),
+        methods: source.preset.taken_methods().into_iter().map(str::to_owned).collect(),
         retired: source.retired,
         allow_from: source.allow_from.clone().map(|networks| AllowedSenders::new(networks, source.trusted_proxies.clone())),
         ignore: source.ignore.clone(),
@@ -60,7 +55,7 @@ fn source(source: &SourceSettings) -> GatewaySource {
         reject_mismatch: source.reject_mismatch,
         volatile: source.preset.volatile().iter().map(ToString::to_string).collect(),
         reject_status: rule.reject,
-        ack: Ack { status, headers, body: body.into() },
+        ack: source.recorded_ack(),
     }
 }
 

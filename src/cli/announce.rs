@@ -169,6 +169,9 @@ impl Start<'_> {
         let base = self.settings.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen));
         let mut lines = vec![format!("{}  {base}/hooks/{}  {}", paint(&source.name, BOLD), source.name, source.preset.title())];
         lines.extend(source.secrets.iter().map(|secret| format!("    {}", check::secret_sentence(source, secret))));
+        if source.verifier.takes_credentials() {
+            lines.push("    it is sent with each delivery: it proves who sends, not what the body says".to_owned());
+        }
         lines
     }
 
@@ -183,12 +186,13 @@ impl Start<'_> {
             Some((_, path)) => format!("$(cat {path})"),
             None => String::new(),
         };
+        let fixtures = if own_command() == "hookgate" { "stripe github" } else { "fixtures/stripe fixtures/github" };
         format!(
             "\nStripe and GitHub cannot reach loopback. To bridge real deliveries:\n    \
              stripe listen --forward-to {listen}/hooks/stripe      (start serve with its whsec_... in STRIPE_WEBHOOK_SECRET)\n    \
              gh webhook forward --repo OWNER/REPO --events '*' --url http://{listen}/hooks/github --secret \"{secret}\"\n\
              Or play signed fixtures, in a second terminal:\n    \
-             {} replay fixtures/stripe fixtures/github{to}\n",
+             {} replay {fixtures}{to}\n",
             own_command()
         )
     }

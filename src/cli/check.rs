@@ -10,8 +10,17 @@ use crate::config::{HandlerKind, HandlerSettings, Keys, NamedSecret, RetentionSe
 use crate::model::Fingerprint;
 use crate::verify::fingerprint;
 
+const EXAMPLES: &str = "Examples:
+  hookgate check
+  hookgate check --config /etc/hookgate/hookgate.toml
+  hookgate check --json | jq -r 'select(.pending) | .source'
+
+It changes nothing and calls nobody. Secrets are named by their fingerprints. Warnings go to stderr and leave the exit code at 0; an \
+error is exit code 2.";
+
 /// `check`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct CheckArgs {
     /// One JSON object for each source and handler
     #[arg(long)]
@@ -101,7 +110,9 @@ fn sentence(source: &SourceSettings) -> String {
         Some(Duration::ZERO) => "its sender does not retry by itself".to_owned(),
         Some(window) => format!("its sender retries for {}", print::duration(window)),
     };
-    let check = source.preset.sentence(source.allow.as_deref(), source.tolerance);
+    // With secrets there, those checks alone that take part.
+    let armed = Some(source.verifier.armed()).filter(|armed| !armed.is_empty());
+    let check = source.preset.sentence(armed.as_deref().or(source.allow.as_deref()), source.tolerance);
     let (limit, deadline) = (print::size(source.body_limit as u64), print::duration(source.answer_deadline));
     let ignored = match source.ignore.as_slice() {
         [] => String::new(),
@@ -177,6 +188,7 @@ pub(super) fn handler_target(handler: &HandlerSettings) -> String {
 fn handler_sentence(handler: &HandlerSettings) -> String {
     let sources = match &handler.sources {
         None => "every source".to_owned(),
+        Some(names) if names.is_empty() => "no source".to_owned(),
         Some(names) => listed(names),
     };
     let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };

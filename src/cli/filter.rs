@@ -11,28 +11,28 @@ use crate::web::{DeliveryQuery, StatsQuery};
 /// Which deliveries.
 #[derive(Debug, Args)]
 pub(super) struct LogFilter {
-    /// Of this source
+    /// Only of this source
     #[arg(long, value_name = "NAME")]
     pub(super) source: Option<String>,
-    /// Of this event
+    /// Only of this event: its id, or SOURCE/EVENT_ID
     #[arg(long, value_name = "ID")]
     pub(super) event_id: Option<String>,
-    /// Of a type that matches; `*` is any run of characters
+    /// Only of types that match; `*` is any run of characters, without one it is a type or its beginning up to a dot
     #[arg(long = "type", value_name = "GLOB")]
     pub(super) event_type: Option<String>,
-    /// first, duplicate, conflict, rejected or handshake
+    /// Only with this verdict: first, duplicate, conflict, rejected or handshake
     #[arg(long, value_name = "VERDICT")]
     pub(super) verdict: Option<String>,
-    /// Whose event is accepted, done or dead now; one row an event unless --verdict asks for others
+    /// Only where the event is accepted, done, dead or tombstone now; one row an event unless --verdict asks for others
     #[arg(long, value_name = "STATE")]
     pub(super) state: Option<String>,
-    /// Whose event has a task of this handler
+    /// Only where the event has a task of this handler
     #[arg(long, value_name = "NAME")]
     pub(super) handler: Option<String>,
-    /// Not older than this: a duration such as 2h, or an RFC 3339 time
+    /// Only what is not older: a duration such as 2h, or a time such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "2h|TIME")]
     pub(super) since: Option<String>,
-    /// At most so many
+    /// At most so many, the newest
     #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
     pub(super) limit: usize,
 }

@@ -14,9 +14,24 @@ use crate::web::DeliveryQuery;
 /// Most rows of one question; larger limits ask again.
 pub(super) const PAGE: usize = 1000;
 
+const EXAMPLES: &str = "Examples:
+  hookgate log                                 the newest 50 deliveries
+  hookgate log --follow                        go on with what comes
+  hookgate log --verdict rejected --since 2h   what was refused, and why
+  hookgate log --state dead                    whose handlers gave up
+  hookgate log --type 'invoice.*' --json | jq -r .event_id
+  hookgate log show stripe/evt_1               one event's whole story
+
+It asks the gateway that runs on the database, or opens the database where none runs.";
+
+const SHOW_EXAMPLES: &str = "Examples:
+  hookgate log show stripe/evt_1
+  hookgate log show evt_1                      where one source alone has it
+  hookgate log show stripe/evt_1 --body > body.json";
+
 /// `log`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(super) struct LogArgs {
     #[command(subcommand)]
     command: Option<LogCommand>,
@@ -28,17 +43,17 @@ pub(super) struct LogArgs {
         conflicts_with_all = ["follow", "source", "event_id", "event_type", "verdict", "state", "handler", "since", "limit"]
     )]
     id: Option<String>,
-    /// Go on with what comes
+    /// Go on with what comes, oldest first, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// One JSON object a line
+    /// One JSON object for each delivery
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
-    /// One event's whole story
+    /// Tell one event's whole story: every delivery, every task, every attempt
     Show(ShowArgs),
     /// Counts by source and by handler
     Stats(stats::StatsArgs),
@@ -46,11 +61,12 @@ enum LogCommand {
 
 /// `log show`.
 #[derive(Debug, Args)]
+#[command(after_long_help = SHOW_EXAMPLES)]
 struct ShowArgs {
     /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
     #[arg(value_name = "ID")]
     id: String,
-    /// Write the body's exact bytes, nothing else
+    /// Write the exact bytes of the event's body, and nothing else
     #[arg(long, conflicts_with = "json")]
     body: bool,
     /// As one JSON object

@@ -8,6 +8,21 @@ use super::print::{Piece, plain};
 use super::{Global, print};
 use crate::model::{HandlerName, HandlerReport, HandlerState};
 
+/// Of `pause`.
+pub(super) const PAUSE_EXAMPLES: &str = "Examples:
+  hookgate pause billing
+  hookgate pause billing --json
+
+It lasts over restarts. Calls in hand end as they would.";
+
+/// Of `resume`.
+pub(super) const RESUME_EXAMPLES: &str = "Examples:
+  hookgate resume billing";
+
+const HANDLERS_EXAMPLES: &str = "Examples:
+  hookgate handlers
+  hookgate handlers --json | jq -r 'select(.open_tasks > 0) | .handler'";
+
 /// `pause` and `resume`.
 #[derive(Debug, Args)]
 pub(super) struct PauseArgs {
@@ -21,6 +36,7 @@ pub(super) struct PauseArgs {
 
 /// `handlers`.
 #[derive(Debug, Args)]
+#[command(after_long_help = HANDLERS_EXAMPLES)]
 pub(super) struct HandlersArgs {
     /// One JSON object for each handler
     #[arg(long)]

@@ -7,8 +7,15 @@ use super::exit::{Failure, NO, OK};
 use super::{Global, print, setup};
 use crate::config::Keys;
 
+const EXAMPLES: &str = "Examples:
+  hookgate purge
+  hookgate purge --json
+
+It goes by [retention] of the config. What is not old enough stays; a gateway that runs goes on meanwhile.";
+
 /// `purge`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct PurgeArgs {
     /// As one JSON object
     #[arg(long)]

@@ -9,15 +9,25 @@ use super::{Global, print};
 use crate::model::EventReport;
 use crate::web::{BulkBody, RedriveBody};
 
+const EXAMPLES: &str = "Examples:
+  hookgate redrive stripe/evt_1                its dead tasks
+  hookgate redrive stripe/evt_1 --force        the done ones too
+  hookgate redrive stripe/evt_1 --to-handler audit
+  hookgate redrive stripe/evt_1 --handler old --to-handler new
+
+An event that no handler wanted gets a task for each handler that matches by now. A handler that gets an event again gets it under \
+the same Idempotency-Key. Exit code 1 where an event is not in the ledger.";
+
 /// `redrive`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct RedriveArgs {
     #[command(flatten)]
     selection: Selection,
-    /// Make a task for this handler, or move the chosen one to it
+    /// Make a task for this handler; with --handler, move that one's task to it
     #[arg(long, value_name = "NEW")]
     to_handler: Option<String>,
-    /// Done and discarded tasks too, not only dead ones
+    /// Done and discarded tasks too, not only dead ones: their handlers get the event again
     #[arg(long)]
     force: bool,
 }

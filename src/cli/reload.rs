@@ -6,8 +6,16 @@ use super::access::{self, Access};
 use super::exit::{Failure, OK, UNREACHABLE};
 use super::{Global, print, reloader};
 
+const EXAMPLES: &str = "Examples:
+  hookgate reload
+  hookgate reload --config /etc/hookgate/hookgate.toml --json
+
+A config that is not good is refused and changes nothing (exit code 2). What needs a restart is named and left as it is. SIGHUP \
+does the same.";
+
 /// `reload`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct ReloadArgs {
     /// As one JSON object
     #[arg(long)]

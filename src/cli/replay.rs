@@ -15,6 +15,7 @@ use super::sign::{Shot, shoot};
 use super::{Global, print, setup};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
+use crate::fixture::{self, Expectation};
 use crate::preset::{Locator, Preset};
 pub(super) use args::ReplayArgs;
 use plan::{Planned, plan};
@@ -30,14 +31,28 @@ const PATIENCE: Duration = Duration::from_secs(1);
 struct Played {
     name: String,
     source: String,
-    /// Status, `Hookgate-Event-Id`, and whether it was answered from the record.
-    answer: Result<(u16, Option<String>, bool), reqwest::Error>,
+    answer: Result<Told, reqwest::Error>,
     expected: Option<u16>,
+    /// What a handshake's answer must say.
+    text: Option<String>,
     took: Duration,
+}
+
+/// What the gateway said.
+struct Told {
+    status: u16,
+    /// `Hookgate-Event-Id`.
+    event: Option<String>,
+    /// Whether it was answered from the record.
+    replayed: bool,
+    body: bytes::Bytes,
 }
 
 /// Plays the fixtures.
 pub(super) async fn run(global: &Global, args: ReplayArgs) -> Result<u8, Failure> {
+    if args.list {
+        return list(args.json);
+    }
     let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let base = base_url(&settings, &args)?;
     let planned = plan(&settings, &args, &base)?;
@@ -54,6 +69,32 @@ pub(super) async fn run(global: &Global, args: ReplayArgs) -> Result<u8, Failure
         return Err(Failure::new(UNREACHABLE, format!("{base} is not reached: {error}\nhelp: {hint}")));
     }
     report(&played, &args, global.quiet)
+}
+
+/// The built-in fixtures, by provider.
+fn list(json: bool) -> Result<u8, Failure> {
+    let mut rows = Vec::new();
+    for name in fixture::builtin_names() {
+        for one in fixture::builtin(name).map_err(|error| Failure::new(USAGE, error.to_string()))? {
+            let expect = match one.case.expect {
+                Expectation::Accepted => "accepted",
+                Expectation::Handshake => "handshake",
+                Expectation::Rejected => "rejected",
+            };
+            if json {
+                let (provider, title) = (&one.case.provider, &one.case.title);
+                print::json(&serde_json::json!({
+                    "v": 1, "fixture": name, "provider": provider, "expect": expect, "title": title,
+                }))?;
+            } else {
+                rows.push(vec![plain(name), plain(expect), plain(one.case.title)]);
+            }
+        }
+    }
+    if !json {
+        print::line(&print::table(&["FIXTURE", "EXPECT", "WHAT IT IS"], rows, &[]));
+    }
+    Ok(OK)
 }
 
 /// Where to, if that is allowed without asking.
@@ -132,12 +173,13 @@ async fn play_one(
         ));
     };
     let started = clock.monotonic();
-    let answer = send(client, &planned.url, shot).await;
+    let answer = send(client, planned, shot).await;
     Ok(Played {
         name: planned.fixture.name.clone(),
         source: planned.source.clone(),
         answer,
         expected: planned.expected,
+        text: planned.answer.clone(),
         took: clock.monotonic().saturating_sub(started),
     })
 }
@@ -151,36 +193,39 @@ fn fresh_id(preset: &Preset, clock: &SystemClock) -> String {
     }
 }
 
-async fn send(client: &Client, url: &str, shot: Shot) -> Result<(u16, Option<String>, bool), reqwest::Error> {
-    let mut request = client.post(url).body(shot.body);
+async fn send(client: &Client, planned: &Planned, shot: Shot) -> Result<Told, reqwest::Error> {
+    let method = reqwest::Method::from_bytes(planned.fixture.request.method.as_bytes()).unwrap_or(reqwest::Method::POST);
+    let mut request = client.request(method, &planned.url).body(shot.body);
     for (name, value) in &shot.headers {
         request = request.header(name, &value[..]);
     }
     let response = request.send().await?;
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let told = (response.status().as_u16(), header("hookgate-event-id"), header("idempotent-replayed").is_some());
+    let (event, replayed) = (header("hookgate-event-id"), header("idempotent-replayed").is_some());
+    let status = response.status().as_u16();
     // The connection is free for the next one only once the answer has been read.
-    response.bytes().await?;
-    Ok(told)
+    Ok(Told { status, event, replayed, body: response.bytes().await? })
 }
 
 impl Played {
     fn verdict(&self) -> &'static str {
         match &self.answer {
             _ if !self.as_expected() => "failed",
-            Ok((200..=299, _, false)) => "first",
-            Ok((200..=299, _, true)) => "duplicate",
+            Ok(_) if self.text.is_some() => "handshake",
+            Ok(Told { status: 200..=299, replayed: false, .. }) => "first",
+            Ok(Told { status: 200..=299, replayed: true, .. }) => "duplicate",
             Ok(_) => "rejected",
             Err(_) => "failed",
         }
     }
 
     fn as_expected(&self) -> bool {
-        match (&self.answer, self.expected) {
-            (Ok((status, ..)), None) => (200..300).contains(status),
-            (Ok((status, ..)), Some(expected)) => *status == expected,
-            (Err(_), _) => false,
-        }
+        let Ok(told) = &self.answer else { return false };
+        let right_status = match self.expected {
+            None => (200..300).contains(&told.status),
+            Some(expected) => told.status == expected,
+        };
+        right_status && self.text.as_ref().is_none_or(|text| told.body == text.as_bytes())
     }
 }
 
@@ -203,8 +248,8 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
             let answer = one.answer.as_ref().ok();
             print::json(&serde_json::json!({
                 "v": 1, "fixture": one.name, "source": one.source, "verdict": one.verdict(), "as_expected": one.as_expected(),
-                "status": answer.map(|answer| answer.0), "event": answer.and_then(|answer| answer.1.clone()),
-                "replayed": answer.is_some_and(|answer| answer.2), "duration_us": u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX),
+                "status": answer.map(|answer| answer.status), "event": answer.and_then(|answer| answer.event.clone()),
+                "replayed": answer.is_some_and(|answer| answer.replayed), "duration_us": u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX),
             }))?;
         }
         return Ok(code);
@@ -212,7 +257,8 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
     for one in &failed {
         let expected = one.expected.map_or_else(|| "2xx".to_owned(), |status| status.to_string());
         let got = match &one.answer {
-            Ok((status, ..)) => status.to_string(),
+            Ok(told) if Some(told.status) == one.expected => format!("{} with another body", told.status),
+            Ok(told) => told.status.to_string(),
             Err(error) => format!("no answer ({error})"),
         };
         print::line(&format!("{}  {}: expected {expected}, got {got}", print::paint("failed", print::RED), one.name));
@@ -228,15 +274,21 @@ fn table(played: &[Played]) {
     let mut times: Vec<u64> = played.iter().map(|one| u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX)).collect();
     times.sort_unstable();
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0);
-    let head = ["SENT", "FIRST", "DUPLICATE", "REJECTED", "FAILED", "P50", "P99"];
-    let row = vec![
-        plain(played.len().to_string()),
-        plain(count("first")),
-        plain(count("duplicate")),
-        plain(count("rejected")),
-        plain(count("failed")),
-        plain(print::millis(at(50))),
-        plain(print::millis(at(99))),
+    let mut columns = vec![
+        ("SENT", played.len().to_string()),
+        ("FIRST", count("first")),
+        ("DUPLICATE", count("duplicate")),
+        ("REJECTED", count("rejected")),
+        ("FAILED", count("failed")),
+        ("P50", print::millis(at(50))),
+        ("P99", print::millis(at(99))),
     ];
-    print::line(&print::table(&head, vec![row], &[0, 1, 2, 3, 4, 5, 6]));
+    let handshakes = count("handshake");
+    if handshakes != "0" {
+        columns.insert(3, ("HANDSHAKE", handshakes));
+    }
+    let head: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let right: Vec<usize> = (0..columns.len()).collect();
+    let row = columns.iter().map(|(_, value)| plain(value.clone())).collect();
+    print::line(&print::table(&head, vec![row], &right));
 }

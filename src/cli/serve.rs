@@ -28,22 +28,33 @@ const OTHER_DESCRIPTORS: u64 = 256;
 /// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
 const FAILED_DRAIN: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "Examples:
+  hookgate serve                               the demo, on loopback
+  hookgate serve -f http://127.0.0.1:9000/     the demo, with a service of yours
+  hookgate serve --config /etc/hookgate/hookgate.toml --listen 0.0.0.0:8080
+  hookgate serve --listen 127.0.0.1:0 --ready-file ready.json
+
+It runs until Ctrl-C or SIGTERM: then it takes nothing more, finishes what is in hand within `drain` (10s unless the config says \
+otherwise) and exits with 0. A second signal ends it at once. Nothing that got a 2xx is lost either way.";
+
 /// `serve`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct ServeArgs {
-    /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes any
+    /// Address and port that providers reach; port 0 takes any free one [default: the config's, else 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Address of the admin listener [default: 127.0.0.1:8081]
+    /// Address and port of the admin listener; off loopback it needs a token [default: the config's, else 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<SocketAddr>,
-    /// Forward every event of every source to this URL
+    /// Hand every event of every source to this URL too, by a handler named `forward-to`; needs no config
     #[arg(short, long, value_name = "URL")]
     forward_to: Option<String>,
-    /// Write the addresses and the pid to this file once the listeners are open; removed on exit
+    /// Write {"listen", "admin_listen", "pid"} as JSON to this file once the listeners are open; removed on exit
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
-    /// Start a new database although the lock file knows of another: events recorded there are forgotten
+    /// Begin a new database although the lock file beside it knows of another: what was recorded there is forgotten, and repeats of it
+    /// are new events
     #[arg(long)]
     new_database: bool,
 }

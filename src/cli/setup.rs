@@ -2,14 +2,16 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::EnvFilter;
 
 use super::exit::{Failure, UNREACHABLE, USAGE};
-use super::{Global, LogFormat, voice};
+use super::{Global, LogFormat, print, voice};
 use crate::config::{self, ConfigError, ConfigErrorKind, Environment, Flags, Keys, Settings};
+use crate::preset::{self, Preset};
 
 /// One TLS provider for the whole process; a second one would make rustls panic.
 pub(super) fn install_crypto() {
@@ -50,17 +52,32 @@ pub(super) fn settings(flags: &Flags, keys: Keys) -> Result<Settings, Failure> {
     config::load(flags, &Environment::of_process(), keys, &mut text).map_err(|error| failure(&error, text.as_ref()))
 }
 
+/// The providers that are built in.
+pub(super) fn builtin_presets() -> Vec<Arc<Preset>> {
+    preset::builtin_names().filter_map(preset::builtin).collect()
+}
+
+/// Every provider that there is.
+pub(super) fn presets(flags: &Flags) -> Result<Vec<Arc<Preset>>, Failure> {
+    let mut text = None;
+    config::load_presets(flags, &Environment::of_process(), &mut text).map_err(|error| failure(&error, text.as_ref()))
+}
+
+/// Everything that is wrong, each at its place.
 pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> Failure {
-    let code = match error.kind {
-        ConfigErrorKind::Usage => USAGE,
-        ConfigErrorKind::Unreachable => UNREACHABLE,
-    };
-    let rendered = match (&error.span, text) {
-        (Some(span), Some((path, content))) => return Failure { code, message: at_place(error, span.clone(), path, content) },
-        _ => error.message.clone(),
-    };
+    let usage = error.all().any(|error| error.kind == ConfigErrorKind::Usage);
+    let told: Vec<String> = error.all().map(|error| told(error, text)).collect();
+    // The first one gets its "error: " from who prints it.
+    let error = if std::io::stderr().is_terminal() { print::paint("error", print::RED.bold()) } else { "error".to_owned() };
+    Failure::new(if usage { USAGE } else { UNREACHABLE }, told.join(&format!("\n\n{error}: ")))
+}
+
+fn told(error: &ConfigError, text: Option<&(PathBuf, String)>) -> String {
+    if let (Some(span), Some((path, content))) = (&error.span, text) {
+        return at_place(error, span.clone(), path, content);
+    }
     let help = error.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-    Failure::new(code, format!("{rendered}{help}"))
+    format!("{}{help}", error.message)
 }
 
 /// The line, a caret, and what to do. Control characters of the file are shown as pictures by the renderer.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Expectation, Fixture};
 use crate::model::{Headers, Timestamp};
-use crate::preset::{Locator, Preset};
+use crate::preset::{self, Check, Locator, Pointer, Preset};
 use crate::verify::Verifier;
 
 /// How far off a time is that is to be refused: beyond any sensible tolerance.
@@ -81,7 +81,8 @@ pub(super) fn shoot(
     if let Some(fresh) = fresh {
         (headers, body) = with_fresh_id(verifier.preset(), headers, body, fresh);
     }
-    let signature = verifier.sign(&headers, &body, now)?;
+    // A handshake that its provider does not sign goes out as it was recorded.
+    let signature = if is_signed(fixture) { verifier.sign(&headers, &body, now)? } else { Vec::new() };
     let replaced = |name: &str| signature.iter().any(|(signed, _)| signed.eq_ignore_ascii_case(name));
     let kept = headers.iter().filter(|(name, _)| !replaced(name)).map(|(name, value)| (name.to_owned(), value.clone()));
     let mut all: Vec<(String, Bytes)> = kept.collect();
@@ -92,6 +93,16 @@ pub(super) fn shoot(
         spoil(&mut shot, defect, &signed, now);
     }
     Some(shot)
+}
+
+/// Whether its provider signs it: all but some handshakes, which were recorded without.
+pub(super) fn is_signed(fixture: &Fixture) -> bool {
+    let of_scheme = |check: &Check| match &check.signature.from {
+        Locator::Header(name) => fixture.request.headers.find(name.lower()).is_some(),
+        _ => true,
+    };
+    let preset = preset::builtin(&fixture.case.provider);
+    fixture.case.expect != Expectation::Handshake || preset.is_none_or(|preset| preset.checks().iter().any(of_scheme))
 }
 
 /// The headers of the recording that a new delivery has too; what a defect took away or doubled is put right first.
@@ -112,7 +123,7 @@ fn unsigned(fixture: &Fixture, defect: Option<&Defect>) -> Headers {
     headers
 }
 
-/// Another id where the preset reads it: a header, or the same text wherever it stands in the body.
+/// Another id where the preset reads it: a header, or the same text wherever it stands in the body, of a form too.
 fn with_fresh_id(preset: &Preset, headers: Headers, body: Bytes, fresh: &str) -> (Headers, Bytes) {
     for locator in preset.event().id_locators() {
         match locator {
@@ -123,9 +134,16 @@ fn with_fresh_id(preset: &Preset, headers: Headers, body: Bytes, fresh: &str) ->
                 return (changed, body);
             }
             Locator::Json(pointer) => {
-                let parsed: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-                let id =
-                    parsed.as_ref().and_then(|value| value.pointer(&pointer.to_string())).and_then(serde_json::Value::as_str);
+                if let Some(id) = text_at(&body, pointer) {
+                    return (headers, replace(&body, id.as_bytes(), fresh.as_bytes()));
+                }
+            }
+            Locator::Form(name, pointer) => {
+                let field = form_field(&body, name);
+                let id = match pointer {
+                    None => field,
+                    Some(pointer) => field.and_then(|field| text_at(field.as_bytes(), pointer)),
+                };
                 if let Some(id) = id {
                     return (headers, replace(&body, id.as_bytes(), fresh.as_bytes()));
                 }
@@ -134,6 +152,18 @@ fn with_fresh_id(preset: &Preset, headers: Headers, body: Bytes, fresh: &str) ->
         }
     }
     (headers, body)
+}
+
+fn text_at(json: &[u8], pointer: &Pointer) -> Option<String> {
+    let parsed: serde_json::Value = serde_json::from_slice(json).ok()?;
+    parsed.pointer(pointer.as_str())?.as_str().map(str::to_owned)
+}
+
+/// A field of a body that may be a urlencoded form.
+fn form_field(body: &[u8], name: &str) -> Option<String> {
+    let mut url = reqwest::Url::parse("http://form").ok()?;
+    url.set_query(Some(std::str::from_utf8(body).ok()?));
+    url.query_pairs().find(|(have, _)| have == name).map(|(_, value)| value.into_owned())
 }
 
 fn replace(body: &[u8], from: &[u8], to: &[u8]) -> Bytes {

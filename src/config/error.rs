@@ -16,6 +16,30 @@ pub struct ConfigError {
     pub help: Option<String>,
     /// Which exit code it deserves.
     pub kind: ConfigErrorKind,
+    /// What else is wrong, where more was found than the first.
+    pub more: Vec<ConfigError>,
+}
+
+/// What is wrong, gathered: who mends a file wants to be told everything at once.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<ConfigError>);
+
+impl Faults {
+    /// The value, or the fault kept for later.
+    pub(super) fn keep<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Ends where something was wrong, in the order of the file; what has no place comes first.
+    pub(super) fn judge(self) -> Result<(), ConfigError> {
+        let mut all = self.0;
+        all.sort_by_key(|error| error.span.as_ref().map(|span| span.start));
+        if all.is_empty() {
+            return Ok(());
+        }
+        let first = all.remove(0);
+        Err(ConfigError { more: all, ..first })
+    }
 }
 
 /// Who has to act.
@@ -28,14 +52,19 @@ pub enum ConfigErrorKind {
 }
 
 impl ConfigError {
+    /// It and what else is wrong.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more)
+    }
+
     /// Something wrong at a place of the file.
     pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: Some(span), help: None, kind: ConfigErrorKind::Usage }
+        Self { span: Some(span), ..Self::plain(message) }
     }
 
     /// Something wrong outside the file: a flag, a variable.
     pub(crate) fn plain(message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: None, help: None, kind: ConfigErrorKind::Usage }
+        Self { message: message.into(), span: None, help: None, kind: ConfigErrorKind::Usage, more: Vec::new() }
     }
 
     /// Something on the disk that cannot be used.
@@ -131,7 +160,7 @@ impl From<toml::de::Error> for ConfigError {
         let known: Vec<String> = words.map(str::to_owned).collect();
         let unknown_field = message.starts_with("unknown field") || message.starts_with("unknown variant");
         let short = if unknown_field { message.split(", expected").next().unwrap_or(&message).to_owned() } else { message };
-        let made = Self { message: short, span, help: None, kind: ConfigErrorKind::Usage };
+        let made = Self { span, ..Self::plain(short) };
         if !unknown_field {
             return match shape_help(&made.message) {
                 Some(help) => made.help(help),
@@ -151,12 +180,8 @@ impl From<toml::de::Error> for ConfigError {
 
 impl From<PresetError> for ConfigError {
     fn from(error: PresetError) -> Self {
-        Self {
-            help: error.nearest.map(|name| format!("did you mean `{name}`?")),
-            message: error.message,
-            span: error.span,
-            kind: ConfigErrorKind::Usage,
-        }
+        let help = error.nearest.map(|name| format!("did you mean `{name}`?"));
+        Self { help, span: error.span, ..Self::plain(error.message) }
     }
 }
 

@@ -224,7 +224,7 @@ impl fmt::Debug for HandlerText {
 }
 
 /// A secret: exactly one of `env`, `file` and `literal`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a secret: { env = \"NAME\" } or { file = \"PATH\" }")]
 pub struct SecretText {
     /// Name of an environment variable.

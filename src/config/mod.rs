@@ -4,6 +4,7 @@
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
 mod addresses;
+mod advice;
 mod blank;
 mod demo;
 mod env;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
+use crate::model::{Ack, HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
@@ -36,10 +37,13 @@ pub(crate) use blank::blanked;
 pub use env::Environment;
 pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
-pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
+pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use operator::operator;
-pub use resolve::{Flags, Keys, load, load_text};
+pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
+pub(crate) use resolve_limits::default_body_limit;
+pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;
+pub(crate) use secrets::load_secret;
 
 /// Whether both listeners are on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +156,16 @@ pub struct SourceSettings {
     pub reject_mismatch: bool,
     /// Status, body and content type of its acknowledgement.
     pub ack: (u16, String, Option<String>),
+}
+
+impl SourceSettings {
+    /// Its acknowledgement as it is recorded.
+    #[must_use]
+    pub fn recorded_ack(&self) -> Ack {
+        let (status, body, content_type) = self.ack.clone();
+        let headers = content_type.map(|kind| ("content-type".to_owned(), kind.into())).into_iter().collect();
+        Ack { status, headers, body: body.into() }
+    }
 }
 
 /// One that gets events.

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Faults};
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
 use super::{
-    Environment, Loopback, Settings, addresses, demo, resolve_exec, resolve_limits, resolve_retention, resolve_source, secrets,
+    Environment, Loopback, Settings, addresses, advice, demo, resolve_exec, resolve_limits, resolve_retention, resolve_source,
+    secrets,
 };
 use crate::model::Secret;
 use crate::preset::{self, Preset};
@@ -52,26 +53,43 @@ pub enum Keys {
 /// Reads the configuration: the text of the file, where there is one, goes to `text` so that errors can show their place.
 ///
 /// # Errors
-/// Everything that is wrong with it, the first thing first.
+/// Everything that is wrong with it: of a source or a handler the first thing.
 pub fn load(flags: &Flags, env: &Environment, keys: Keys, text: &mut Option<(PathBuf, String)>) -> Result<Settings, ConfigError> {
-    let named = flags.config.clone().or_else(|| env.var("HOOKGATE_CONFIG").map(PathBuf::from));
-    let path = match named {
-        Some(path) => Some(path),
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
-    };
-    let Some(path) = path else { return demo::settings(flags, env, keys) };
+    match read(flags, env, text)? {
+        None => demo::settings(flags, env, keys),
+        Some((path, content)) => load_text(content, Some(path), flags, env, keys),
+    }
+}
+
+/// Where the config file is, whether it is there or not.
+#[must_use]
+pub fn file_path(flags: &Flags, env: &Environment) -> PathBuf {
+    named(flags, env).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+}
+
+fn named(flags: &Flags, env: &Environment) -> Option<PathBuf> {
+    flags.config.clone().or_else(|| env.var("HOOKGATE_CONFIG").map(PathBuf::from))
+}
+
+/// The config file, where there is one.
+fn read<'t>(
+    flags: &Flags,
+    env: &Environment,
+    text: &'t mut Option<(PathBuf, String)>,
+) -> Result<Option<&'t (PathBuf, String)>, ConfigError> {
+    let path = named(flags, env).or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+    let Some(path) = path else { return Ok(None) };
     let content = std::fs::read_to_string(&path).map_err(|error| {
         ConfigError::plain(format!("cannot read the config file {}: {error}", path.display()))
             .help("name another with --config FILE, or leave it out for a demo on loopback")
     })?;
-    let (path, content) = text.insert((path, content));
-    load_text(content, Some(path), flags, env, keys)
+    Ok(Some(text.insert((path, content))))
 }
 
 /// The same for a text in hand.
 ///
 /// # Errors
-/// Everything that is wrong with it, the first thing first.
+/// Everything that is wrong with it: of a source or a handler the first thing.
 pub fn load_text(
     content: &str,
     path: Option<&Path>,
@@ -85,54 +103,63 @@ pub fn load_text(
     let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
     let database = database(flags, env, written.database.as_ref())?;
     let reader = secrets::Reader::new(env, loopback, keys, written.strict_secrets);
-    let admin_token = admin_token(&written, env, &reader, keys)?;
-    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
-        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
-            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
-    }
+    // A source of a provider that is none would be wrong for that alone.
     let presets = presets(&written)?;
+    let mut faults = Faults::default();
+    let admin_token = faults.keep(admin_token(&written, env, &reader, keys)).flatten();
+    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+        let open = ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"));
+        faults.keep::<()>(Err(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1")));
+    }
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
     let context = HandlerContext { reader: &reader, database: &database, keys, sources: &source_names };
     for (name, handler) in &written.handlers {
-        all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
+        all_handlers.extend(faults.keep(resolve_handler::resolve(name, handler, &context)));
     }
     if let Some(url) = &flags.forward_to {
-        resolve_handler::check_forward_to(&written)?;
-        all_handlers.push(resolve_handler::forward_to(url, &context)?);
+        faults.keep(resolve_handler::check_forward_to(&written));
+        all_handlers.extend(faults.keep(resolve_handler::forward_to(url, &context)));
     }
     if keys != Keys::Leave {
         warnings.extend(resolve_exec::warnings(&all_handlers));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
+    // Sources are judged by the limits.
     let limits = resolve_limits::limits(&written.limits)?;
-    let proxies = written.trusted_proxies.as_ref().map(|list| addresses::networks("trusted_proxies", list)).transpose()?;
-    let proxies = proxies.unwrap_or_default();
+    let proxies = written.trusted_proxies.as_ref().map(|list| addresses::networks("trusted_proxies", list)).transpose();
+    let proxies = faults.keep(proxies).flatten().unwrap_or_default();
     let context = SourceContext { reader: &reader, presets: &presets.0, kept: &kept, limits, trusted_proxies: &proxies };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
+        sources.extend(faults.keep(resolve_source::resolve(name, source, &context, &mut warnings)));
     }
-    if sources.is_empty() {
-        return Err(ConfigError::plain("the config has no source")
-            .help("add a table such as [sources.stripe] with provider = \"stripe\""));
+    if written.sources.is_empty() {
+        let none = ConfigError::plain("the config has no source");
+        faults.keep::<()>(Err(none.help("add a table such as [sources.stripe] with provider = \"stripe\"")));
     }
     warnings.extend(addresses::warnings(&sources, listen, &proxies));
     warnings.splice(0..0, reader.into_doubts());
-    resolve_handler::check_resign(&written, &sources)?;
-    let retention = resolve_retention::resolve(&written, &sources, &mut warnings)?;
+    faults.keep(resolve_handler::check_resign(&written, &sources));
+    let public_url = faults.keep(written.public_url.as_ref().map(public_url).transpose()).flatten();
+    let drain = faults.keep(resolve_limits::drain(&written.drain)).flatten();
+    let busy_timeout = faults.keep(resolve_limits::busy_timeout(&written.store.busy_timeout)).flatten();
+    let retention = faults.keep(resolve_retention::resolve(&written, &sources, &mut warnings));
+    faults.judge()?;
+    let retention = retention.unwrap_or(resolve_retention::DEFAULT);
+    warnings.extend(advice::of(&sources, &all_handlers));
     Ok(Settings {
         file: path.map(Path::to_path_buf),
         listen,
         admin_listen,
         admin_token,
-        public_url: written.public_url.as_ref().map(public_url).transpose()?,
+        public_url,
         database,
         require_database: written.require_database,
-        drain: resolve_limits::drain(&written.drain)?.unwrap_or(DEFAULT_DRAIN),
+        drain: drain.unwrap_or(DEFAULT_DRAIN),
         limits,
-        busy_timeout: resolve_limits::busy_timeout(&written.store.busy_timeout)?.unwrap_or(DEFAULT_BUSY_TIMEOUT),
+        busy_timeout: busy_timeout.unwrap_or(DEFAULT_BUSY_TIMEOUT),
         min_free: written.store.min_free.map_or(DEFAULT_MIN_FREE, |text| text.0),
         retention,
         sources,
@@ -236,20 +263,42 @@ fn is_presentable(token: &Secret) -> bool {
     text.trim_ascii() == text && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
+/// The providers that there are: the built-in ones, and those of the config file, where there is one. The rest of the file need not be
+/// right.
+///
+/// # Errors
+/// The file is no TOML, or a provider of it is none.
+pub fn load_presets(
+    flags: &Flags,
+    env: &Environment,
+    text: &mut Option<(PathBuf, String)>,
+) -> Result<Vec<Arc<Preset>>, ConfigError> {
+    let Some((_, content)) = read(flags, env, text)? else { return Ok(builtin()) };
+    Ok(presets(&toml::from_str(content)?)?.0)
+}
+
+fn builtin() -> Vec<Arc<Preset>> {
+    preset::builtin_names().filter_map(preset::builtin).collect()
+}
+
 /// The built-in presets and the operator's own, and what there is to warn about.
 fn presets(written: &ConfigText) -> Result<(Vec<Arc<Preset>>, Vec<String>), ConfigError> {
-    let mut all: Vec<Arc<Preset>> = preset::builtin_names().filter_map(preset::builtin).collect();
+    let mut all = builtin();
     let mut warnings = Vec::new();
+    let mut faults = Faults::default();
     for (name, text) in &written.providers {
         if all.iter().any(|preset| **preset.name() == **name.get_ref()) {
-            return Err(ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()))
-                .help("give your own another name, such as `my-stripe`"));
+            let known = ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()));
+            faults.keep::<()>(Err(known.help("give your own another name, such as `my-stripe`")));
+            continue;
         }
-        let (preset, notes) = preset::compile(name.get_ref(), text)
-            .map_err(|error| ConfigError { span: error.span.clone().or(Some(name.span())), ..error.into() })?;
+        let compiled = preset::compile(name.get_ref(), text)
+            .map_err(|error| ConfigError { span: error.span.clone().or(Some(name.span())), ..error.into() });
+        let Some((preset, notes)) = faults.keep(compiled) else { continue };
         warnings.extend(notes.into_iter().map(|note| format!("provider {}: {}", name.get_ref(), note.message)));
         all.push(Arc::new(preset));
     }
+    faults.judge()?;
     Ok((all, warnings))
 }
 

@@ -118,7 +118,8 @@ pub(super) fn retry(written: &Written<Vec<Spanned<DurationText>>>) -> Result<Opt
     delays.get_ref().iter().map(delay).collect::<Result<_, _>>().map(Some)
 }
 
-pub(super) fn default_body_limit(preset: &Preset) -> usize {
+/// The longest body unless a source says otherwise.
+pub(crate) fn default_body_limit(preset: &Preset) -> usize {
     preset.body_limit().unwrap_or(BODY_LIMIT)
 }
 

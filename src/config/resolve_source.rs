@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
 use super::{Limits, NamedSecret, SourceSettings, addresses, resolve_limits, secrets};
-use crate::model::{SourceName, TypeGlob};
+use crate::model::{Ack, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
 
@@ -40,6 +40,7 @@ pub(super) fn resolve(
     let verifier = verifier(&source, name, text, &preset, &secrets, context)?;
     warn_of_secrets(text, &source, &verifier, &secrets, context.reader)?;
     warnings.extend(pending(text, &source, &verifier));
+    warnings.extend(unproven(&source, &verifier));
     let on_mismatch = text.on_mismatch.as_ref();
     if let Some(reject) = on_mismatch.filter(|mode| *mode.get_ref() == OnMismatchText::Reject && !preset.volatile().is_empty()) {
         return Err(ConfigError::at(
@@ -59,7 +60,7 @@ pub(super) fn resolve(
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
         rate_limit: rate_limit(text)?,
-        answer_deadline: answer_deadline(text, &preset)?,
+        answer_deadline: answer_deadline(name, text, &preset, warnings)?,
         replay_guard: text.replay_guard != Some(ReplayGuardText::Off),
         reject_mismatch: on_mismatch.is_some_and(|mode| *mode.get_ref() == OnMismatchText::Reject),
         ack: ack(text, &preset)?,
@@ -88,13 +89,28 @@ fn rate_limit(text: &SourceText) -> Result<Option<u32>, ConfigError> {
     }
 }
 
-/// The shorter of what the operator and the provider allow; `check` shows it.
-fn answer_deadline(text: &SourceText, preset: &Preset) -> Result<Duration, ConfigError> {
+/// The shorter of what the operator and the provider allow.
+fn answer_deadline(
+    name: &Spanned<String>,
+    text: &SourceText,
+    preset: &Preset,
+    warnings: &mut Vec<String>,
+) -> Result<Duration, ConfigError> {
     let most = answer_deadline_max(preset);
     match &text.answer_deadline {
         None => Ok(most),
         Some(zero) if zero.get_ref().0.is_zero() => Err(ConfigError::at(zero.span(), "`answer_deadline` must be more than 0")),
-        Some(written) => Ok(written.get_ref().0.min(most)),
+        Some(written) => {
+            if written.get_ref().0 > most {
+                warnings.push(format!(
+                    "source {}: `answer_deadline` is cut to {}: the answer is due a second before {} gives up, and within 8s",
+                    name.get_ref(),
+                    humantime::format_duration(most),
+                    preset.title()
+                ));
+            }
+            Ok(written.get_ref().0.min(most))
+        }
     }
 }
 
@@ -175,6 +191,16 @@ fn warn_of_secrets(
     Ok(())
 }
 
+/// A source that nothing proves, and secrets that prove nothing.
+fn unproven(source: &SourceName, verifier: &Verifier) -> Vec<String> {
+    let unsigned = verifier.preset().is_unsigned();
+    let unsigned = unsigned.then(|| format!("source {source} is not signed: whoever knows its URL can send it events"));
+    let idle = verifier.idle_slots().into_iter().map(|slot| {
+        format!("source {source}: its secret in slot {slot} takes no part, as another check proves more; `allow` can name both")
+    });
+    unsigned.into_iter().chain(idle).collect()
+}
+
 /// What a source without any secret does.
 fn pending(text: &SourceText, source: &SourceName, verifier: &Verifier) -> Option<String> {
     if !verifier.is_pending() || text.retired {
@@ -205,6 +231,13 @@ fn ack(text: &SourceText, preset: &Preset) -> Result<(u16, String, Option<String
         return Err(ConfigError::at(written.span(), "the content type has control characters"));
     }
     Ok((status, ack.body.clone().unwrap_or(preset_ack.1), content_type))
+}
+
+/// What a provider wants to be answered, where no source says otherwise.
+pub(crate) fn preset_ack(preset: &Preset) -> Ack {
+    let rule = preset.ack();
+    let headers = rule.content_type.iter().map(|kind| ("content-type".to_owned(), kind.clone().into())).collect();
+    Ack { status: rule.status, headers, body: rule.body.clone().into() }
 }
 
 /// The demo's source of a preset, from a secret in hand.

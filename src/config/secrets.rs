@@ -120,6 +120,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The same for one secret that was named on the command line.
+///
+/// # Errors
+/// It is empty or cannot be read.
+pub(crate) fn load_secret(text: SecretText, env: &Environment) -> Result<NamedSecret, ConfigError> {
+    let nowhere = |error| ConfigError { span: None, ..error };
+    Reader::new(env, Loopback::No, Keys::Look, false).load(&Spanned::new(0..0, text)).map_err(nowhere)
+}
+
 /// Whether something is no likely name, but a secret where its name belongs: it must not be repeated.
 fn looks_like_a_secret(name: &str) -> bool {
     name.starts_with("whsec_")

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::verify::{Refusal, RefusalKind};
+
 /// An answer that is no acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -51,6 +53,18 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What a refusal is told: `reject_status` where nothing was proven.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal, reject_status: u16) -> Self {
+        match refusal.kind() {
+            RefusalKind::NotReady => Self::SourceNotReady,
+            RefusalKind::NoHandshake => Self::MethodNotAllowed,
+            RefusalKind::Unproven => Self::NotAuthentic(reject_status),
+            RefusalKind::Unreadable if *refusal == Refusal::EventIdMissing => Self::EventIdMissing,
+            RefusalKind::Unreadable => Self::MalformedBody,
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -155,6 +169,7 @@ impl Problem {
         matches!(
             self,
             Self::HeadersTooLarge
+                | Self::MethodNotAllowed
                 | Self::BodyTooLarge
                 | Self::UnsupportedEncoding
                 | Self::BodyTooSlow

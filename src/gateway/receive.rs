@@ -19,7 +19,7 @@ use super::{Held, Load, Problem, Routes, Source, SourceSettings};
 use crate::clock::Clock;
 use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
 use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
-use crate::verify::{Admitted, Refusal, RefusalKind};
+use crate::verify::{Admitted, Passed, Refusal, Reply};
 
 /// Bodies over this are verified off the async threads: a MAC over 25 MiB takes some 20 ms.
 const INLINE_BODY_BYTES_MAX: usize = 256 << 10;
@@ -121,6 +121,8 @@ pub enum Answer {
     },
     /// It was not taken.
     Problem(Problem),
+    /// It was a handshake: its own answer.
+    Handshake(Reply),
     /// It was not taken for its method; these are.
     Allow(Vec<String>),
 }
@@ -205,11 +207,12 @@ impl Receiver {
         self.turn_away(entry, problem)
     }
 
-    /// Steps 7 to 10, on a whole delivery.
+    /// Steps 6b to 10, on a whole delivery.
     pub async fn receive(&self, entry: Entry, delivery: Delivery) -> Answer {
         let Some(_place) = self.place(&entry).await else { return self.turn_away(&entry, Problem::Overloaded) };
         match self.verify(&entry.source, delivery).await {
-            Some(Ok(admitted)) => self.claim(&entry, admitted).await,
+            Some(Ok(Passed::Event(admitted))) => self.claim(&entry, admitted).await,
+            Some(Ok(Passed::Handshake(reply))) => self.scribe.handshake(&entry, reply),
             Some(Err(refusal)) => self.refuse(&entry, &refusal),
             None => self.scribe.turn_away(&entry, Problem::Overloaded, CHECK_FAILED),
         }
@@ -230,8 +233,8 @@ impl Receiver {
         }
     }
 
-    /// Steps 7 and 9. None where the check did not come to its end: nothing was found out about the delivery.
-    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Option<Result<Admitted, Refusal>> {
+    /// Steps 6b to 9. None where the check did not come to its end: nothing was found out about the delivery.
+    async fn verify(&self, source: &Arc<Source>, delivery: Delivery) -> Option<Result<Passed, Refusal>> {
         let now = self.clock.wall();
         if delivery.body.len() <= INLINE_BODY_BYTES_MAX {
             return Some(source.settings.verifier.verify(&delivery, now));
@@ -273,14 +276,13 @@ impl Receiver {
         off_thread(move || compare(&first, &repeat, &source.settings.volatile)).await
     }
 
-    /// Step 7 or 9 said no. The cause goes to the log alone.
+    /// One of the steps 6b to 9 said no. The cause goes to the log alone.
     fn refuse(&self, entry: &Entry, refusal: &Refusal) -> Answer {
-        let problem = match refusal.kind() {
-            RefusalKind::NotReady => Problem::SourceNotReady,
-            RefusalKind::Unproven => Problem::NotAuthentic(entry.source.settings.reject_status),
-            RefusalKind::Unreadable if *refusal == Refusal::EventIdMissing => Problem::EventIdMissing,
-            RefusalKind::Unreadable => Problem::MalformedBody,
-        };
+        let problem = Problem::of_refusal(refusal, entry.source.settings.reject_status);
+        if problem == Problem::MethodNotAllowed {
+            self.scribe.turn_away(entry, problem, refusal.code());
+            return Answer::Allow(entry.source.settings.methods.clone());
+        }
         self.scribe.turn_away(entry, problem, refusal.code())
     }
 

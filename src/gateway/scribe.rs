@@ -11,7 +11,7 @@ use super::{Answer, Problem};
 use crate::clock::Clock;
 use crate::ledger::{Found, Journal, Note};
 use crate::model::{Ack, DeliveryId, Digest, EventId, Reason, Verdict};
-use crate::verify::Admitted;
+use crate::verify::{Admitted, Reply};
 
 /// See the module.
 pub(super) struct Scribe {
@@ -104,6 +104,16 @@ impl Scribe {
         };
         self.keep(note, Some(seen), Some(Problem::Conflict));
         Answer::Problem(Problem::Conflict)
+    }
+
+    /// It was a handshake: a row without a word of it. Strangers can cause these at will too.
+    pub(super) fn handshake(&self, entry: &Entry, reply: Reply) -> Answer {
+        let note = self.note(entry, None, Verdict::Handshake, reply.status);
+        self.tell(&note, None, None);
+        if entry.source.rejected.pass(self.clock.monotonic()) {
+            self.journal.note(note);
+        }
+        Answer::Handshake(reply)
     }
 
     /// It reached no source that takes it. Not a delivery, so there is no row; but a wrong URL is the commonest mistake.

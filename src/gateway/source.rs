@@ -17,7 +17,7 @@ pub struct SourceSettings {
     pub name: SourceName,
     /// Its compiled checks and prepared keys.
     pub verifier: Arc<Verifier>,
-    /// Methods that may carry events.
+    /// Methods that are taken: those that may carry events, and those of handshakes.
     pub methods: Vec<String>,
     /// Answered 410.
     pub retired: bool,

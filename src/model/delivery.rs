@@ -32,6 +32,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The method, in upper case.
     pub method: Box<str>,
+    /// The query, as it came; empty where there is none.
+    pub query: Box<str>,
     /// Its header fields.
     pub headers: Headers,
     /// The body's bytes as they came.

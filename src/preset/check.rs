@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Locator, Part, Template};
+use super::{HeaderName, Locator, Part, Template};
 
-/// What a check computes. Always from the preset, never from a request.
+/// What a check computes, or compares as it stands. Always from the preset, never from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// HMAC with SHA-256.
@@ -14,14 +14,20 @@ pub enum Algorithm {
     HmacSha384,
     /// HMAC with SHA-512.
     HmacSha512,
+    /// The secret itself is sent.
+    Token,
+    /// The secret is a user and a password, sent as HTTP Basic authentication.
+    Basic,
+    /// Nothing at all: for a source that is unsigned on purpose.
+    Unsigned,
 }
 
 impl Algorithm {
-    /// The size of what it computes, in bytes.
+    /// The size of what is compared, in bytes. Of what is sent as it stands, that is its SHA-256.
     #[must_use]
     pub const fn digest_bytes(self) -> usize {
         match self {
-            Self::HmacSha256 => 32,
+            Self::HmacSha256 | Self::Token | Self::Basic | Self::Unsigned => 32,
             Self::HmacSha384 => 48,
             Self::HmacSha512 => 64,
         }
@@ -34,7 +40,16 @@ impl Algorithm {
             Self::HmacSha256 => "HMAC-SHA256",
             Self::HmacSha384 => "HMAC-SHA384",
             Self::HmacSha512 => "HMAC-SHA512",
+            Self::Token => "token",
+            Self::Basic => "user and password",
+            Self::Unsigned => "none",
         }
+    }
+
+    /// Whether the secret itself is sent, which proves who sends, not what the body says.
+    #[must_use]
+    pub const fn is_credential(self) -> bool {
+        matches!(self, Self::Token | Self::Basic)
     }
 }
 
@@ -45,6 +60,10 @@ pub enum Encoding {
     Hex,
     /// The standard alphabet, padded.
     Base64,
+    /// A token, as it stands.
+    Plain,
+    /// HTTP Basic authentication: its scheme's name, then base64.
+    Basic,
 }
 
 impl Encoding {
@@ -54,6 +73,8 @@ impl Encoding {
         match self {
             Self::Hex => "hex",
             Self::Base64 => "base64",
+            Self::Plain => "plain",
+            Self::Basic => "basic",
         }
     }
 }
@@ -76,6 +97,22 @@ pub struct KeyRule {
     pub strip: Option<Box<str>>,
     /// How the rest is read.
     pub encoding: KeyEncoding,
+}
+
+impl KeyRule {
+    /// What it takes, as a part of a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let encoded = match self.encoding {
+            KeyEncoding::Utf8 => "the secret's text as it is",
+            KeyEncoding::Hex => "the secret decoded from hex",
+            KeyEncoding::Base64 => "the secret decoded from base64",
+        };
+        match &self.strip {
+            None => encoded.to_owned(),
+            Some(prefix) => format!("{encoded}, without `{prefix}`"),
+        }
+    }
 }
 
 /// How the elements of a signature's value are told apart.
@@ -142,7 +179,16 @@ impl Check {
     /// Whether the signature covers the raw body.
     #[must_use]
     pub fn covers_body(&self) -> bool {
-        self.message.locators().any(|locator| *locator == Locator::Body)
+        self.message.locators().any(|locator| matches!(locator, Locator::Body | Locator::BodyDigest(_)))
+    }
+
+    /// The header that the secret itself is sent in, where it is. It is never kept nor handed on.
+    #[must_use]
+    pub fn credential_header(&self) -> Option<&HeaderName> {
+        match &self.signature.from {
+            Locator::Header(name) if self.algorithm.is_credential() => Some(name),
+            _ => None,
+        }
     }
 
     /// Whether a piece of the message is the time value.
@@ -159,7 +205,7 @@ impl Check {
             (Locator::Form(signed, None), Locator::Form(read, _)) => signed == read,
             _ => signed == locator,
         });
-        let in_body = matches!(locator, Locator::Body | Locator::Json(_) | Locator::Form(..));
+        let in_body = matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
         same || (in_body && self.covers_body()) || matches!(locator, Locator::Param(_))
     }
 
@@ -169,18 +215,31 @@ impl Check {
         std::iter::once(&self.signature.from).chain(time).chain(self.message.locators())
     }
 
+    /// What it computes, in a word.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.algorithm.as_str()
+    }
+
     /// How it signs, as a part of a sentence. `tolerance` is the source's own, where it has one.
     #[must_use]
     pub fn sentence(&self, tolerance: Option<Duration>) -> String {
-        let message = match self.message.parts() {
-            [Part::Variable { locator: Locator::Body, .. }] => "the raw body".to_owned(),
-            _ => format!("`{}`", self.message.text()),
-        };
+        if self.algorithm == Algorithm::Unsigned {
+            return "not signed: whoever knows the URL can send".to_owned();
+        }
         let place = match &self.signature.from {
             Locator::Header(name) => format!("header {}", name.written()),
+            Locator::Query(name) => format!("query parameter `{name}`"),
             Locator::Json(pointer) => format!("`body:{pointer}`"),
             Locator::Form(name, _) => format!("form field `{name}`"),
             _ => "the request".to_owned(),
+        };
+        if self.algorithm.is_credential() {
+            return format!("{} in {place}, which proves who sends, not what the body says", self.algorithm.as_str());
+        }
+        let message = match self.message.parts() {
+            [Part::Variable { locator: Locator::Body, .. }] => "the raw body".to_owned(),
+            _ => format!("`{}`", self.message.text()),
         };
         let named = match &self.signature.parts {
             Parts::Named { keys, .. } => format!("{}, ", keys.join(" or ")),

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod error;
 mod event;
+mod handshake;
 mod pointer;
 mod registry;
 mod template;
@@ -21,10 +22,13 @@ pub use check::{Algorithm, Check, Encoding, KeyEncoding, KeyRule, Parts, Signatu
 pub use compile::compile;
 pub use error::{PresetError, PresetWarning};
 pub use event::{AckRule, Derive, EventRule, IdRule};
+pub use handshake::{Compute, Condition, Handshake, JsonText, ReplyRule, ReplyText};
 pub use pointer::{InvalidPointer, Pointer};
 pub use registry::{ProvidersText, builtin, builtin_names, builtin_text};
 pub use template::{HeaderName, Locator, Part, Template, TemplateError};
-pub use text::{AckText, CheckText, EventText, KeyText, ProviderText, SignatureText, TimeText};
+pub use text::{
+    AckText, CheckText, ComputeText, EventText, HandshakeText, KeyText, ProviderText, RespondText, SignatureText, TimeText,
+};
 
 /// How well the signature rules of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +61,13 @@ pub struct Preset {
     name: Arc<str>,
     title: Option<String>,
     docs: Option<String>,
+    setup: Vec<String>,
     mark: Option<Mark>,
     methods: Vec<Box<str>>,
     body_limit: Option<usize>,
     params: BTreeMap<String, String>,
     checks: Vec<Check>,
+    handshakes: Vec<Handshake>,
     event: EventRule,
     ack: AckRule,
 }
@@ -85,6 +91,12 @@ impl Preset {
         self.docs.as_deref()
     }
 
+    /// How a source of it is set up, step by step. `{url}` stands for the address to register, `{secret}` for where its secret is put.
+    #[must_use]
+    pub fn setup(&self) -> &[String] {
+        &self.setup
+    }
+
     /// How well its rules are known.
     #[must_use]
     pub const fn mark(&self) -> Option<Mark> {
@@ -101,6 +113,30 @@ impl Preset {
     #[must_use]
     pub fn methods(&self) -> &[Box<str>] {
         &self.methods
+    }
+
+    /// The methods that are taken at all: those of events, and those of handshakes.
+    #[must_use]
+    pub fn taken_methods(&self) -> Vec<&str> {
+        let mut methods: Vec<&str> = self.methods.iter().map(|method| &**method).collect();
+        for handshake in &self.handshakes {
+            if !methods.contains(&&*handshake.method) {
+                methods.push(&handshake.method);
+            }
+        }
+        methods
+    }
+
+    /// The requests that want an answer of their own, in file order.
+    #[must_use]
+    pub fn handshakes(&self) -> &[Handshake] {
+        &self.handshakes
+    }
+
+    /// Whether anybody can have a text signed by a handshake. A body that could be such a text then proves nothing.
+    #[must_use]
+    pub fn signs_for_strangers(&self) -> bool {
+        self.handshakes.iter().any(|handshake| !handshake.verified && handshake.compute.is_some())
     }
 
     /// The settings that a source must give, with a line of help for each.
@@ -154,23 +190,32 @@ impl Preset {
         self.checks.iter().any(|check| check.time.is_some())
     }
 
-    /// The checks that a source has: those in `allow`, by default the first of each secret slot.
+    /// Whether nothing proves its deliveries.
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.checks.iter().any(|check| check.algorithm == Algorithm::Unsigned)
+    }
+
+    /// The checks that a source has: those in `allow`, by default the first of each secret slot, and none that proves nothing.
     #[must_use]
     pub fn allowed(&self, allow: Option<&[String]>) -> Vec<&Check> {
         let Some(allow) = allow else {
             let first_of_slot = |place: usize| !self.checks[..place].iter().any(|other| other.slot == self.checks[place].slot);
-            return (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]).collect();
+            let first = (0..self.checks.len()).filter(|&place| first_of_slot(place)).map(|place| &self.checks[place]);
+            return first.filter(|check| check.algorithm != Algorithm::Unsigned).collect();
         };
         self.checks.iter().filter(|check| allow.iter().any(|id| **id == *check.id)).collect()
     }
 
-    /// The secret slots of its checks, in file order, each once.
+    /// The secret slots of its checks, then those of its handshakes, in file order, each once.
     #[must_use]
     pub fn slots(&self) -> Vec<&str> {
+        let signed = self.checks.iter().filter(|check| check.algorithm != Algorithm::Unsigned);
+        let of_checks = signed.map(|check| &*check.slot);
         let mut slots: Vec<&str> = Vec::new();
-        for check in &self.checks {
-            if !slots.contains(&&*check.slot) {
-                slots.push(&check.slot);
+        for slot in of_checks.chain(self.handshakes.iter().flat_map(Handshake::slots)) {
+            if !slots.contains(&slot) {
+                slots.push(slot);
             }
         }
         slots
@@ -200,6 +245,7 @@ impl Preset {
     #[must_use]
     pub fn sentence(&self, allow: Option<&[String]>, tolerance: Option<Duration>) -> String {
         let checks: Vec<String> = self.allowed(allow).iter().map(|check| check.sentence(tolerance)).collect();
-        format!("{}; {}", checks.join(", or "), self.event.sentence())
+        let handshakes: String = self.handshakes.iter().map(|handshake| format!("; {}", handshake.sentence())).collect();
+        format!("{}; {}{handshakes}", checks.join(", or "), self.event.sentence())
     }
 }

@@ -26,8 +26,10 @@ impl ProvidersText {
 }
 
 /// Name and text of each built-in preset, by name.
-const BUILTIN: [(&str, &str); 3] = [
+const BUILTIN: &[(&str, &str)] = &[
     ("github", include_str!("data/github.toml")),
+    ("gitlab", include_str!("data/gitlab.toml")),
+    ("slack", include_str!("data/slack.toml")),
     ("standard-webhooks", include_str!("data/standard-webhooks.toml")),
     ("stripe", include_str!("data/stripe.toml")),
 ];
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_built_in_preset_compiles_without_a_warning() {
-        for (name, text) in BUILTIN {
+        for &(name, text) in BUILTIN {
             compile_builtin(name, text).expect(name);
             let provider = ProvidersText::parse(text).expect(name).providers.remove(name).expect(name);
             let (preset, warnings) = compile(name, &provider).expect(name);
@@ -97,6 +99,14 @@ mod tests {
             sentence("standard-webhooks"),
             "HMAC-SHA256 over `{header:webhook-id}.{time}.{body}` in header webhook-signature (v1, base64), fresh within 300 s; \
              id from `{header:webhook-id}` (signed)"
+        );
+        assert!(sentence("slack").ends_with(
+            "; POST with `{body:/type}` = `url_verification` is a handshake, answered after the check\
+             ; POST with `{form:ssl_check}` = `1` is a handshake, answered before the check"
+        ));
+        assert!(
+            sentence("gitlab")
+                .contains(", or token in header X-Gitlab-Token, which proves who sends, not what the body says; id from ")
         );
     }
 

@@ -19,6 +19,8 @@ pub(super) type NotYet = Option<Spanned<IgnoredAny>>;
 pub struct ProviderText {
     pub title: Option<String>,
     pub docs: Option<String>,
+    #[serde(default)]
+    pub setup: Vec<String>,
     pub mark: Option<Spanned<String>>,
     pub methods: Option<Vec<Spanned<String>>>,
     pub body_limit: Option<Spanned<u32>>,
@@ -28,8 +30,52 @@ pub struct ProviderText {
     pub check: Vec<Spanned<CheckText>>,
     pub event: Option<Spanned<EventText>>,
     pub ack: Option<Spanned<AckText>>,
+    #[serde(default)]
+    pub handshake: Vec<Spanned<HandshakeText>>,
     pub(super) like: NotYet,
-    pub(super) handshake: NotYet,
+}
+
+/// `[[providers.NAME.handshake]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct HandshakeText {
+    pub method: Option<Spanned<String>>,
+    #[serde(default)]
+    pub when: Vec<Spanned<Value>>,
+    #[serde(default)]
+    pub verified: bool,
+    pub respond: Option<RespondText>,
+    pub limit: Option<Spanned<usize>>,
+    pub compute: Option<Spanned<ComputeText>>,
+    pub(super) learn: NotYet,
+}
+
+/// `compute = { ... }` of a handshake.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct ComputeText {
+    pub kind: Spanned<String>,
+    pub algorithm: Spanned<String>,
+    pub encoding: Spanned<String>,
+    pub message: Spanned<String>,
+    pub secret: Option<Spanned<String>>,
+    pub key: Option<KeyText>,
+}
+
+/// `respond = { ... }` of a handshake.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the language's own, described in the documentation of providers")]
+pub struct RespondText {
+    pub status: Option<Spanned<u16>>,
+    #[serde(rename = "type")]
+    pub content_type: Option<Spanned<String>>,
+    #[serde(default)]
+    pub headers: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub body: Option<Spanned<String>>,
+    pub json: Option<Spanned<Value>>,
 }
 
 /// `[[providers.NAME.check]]`.

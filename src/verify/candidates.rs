@@ -1,9 +1,12 @@
 //! From the signature's value to the signatures that it offers, decoded to the exact size or dropped.
+//!
+//! Of a secret that is sent itself the SHA-256 is taken: it is then compared like any other digest, whatever its length.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Refusal;
+use super::credential;
 use crate::preset::{Encoding, Parts, SignatureRule};
 
 /// Most signatures that one request may offer.
@@ -23,6 +26,13 @@ impl Candidate {
         &self.buffer[..self.bytes]
     }
 
+    /// Takes a secret that was sent; none if it is empty.
+    fn take_digest(&mut self, sent: &[u8]) -> Option<()> {
+        let digest = credential::digest(sent).filter(|digest| digest.len() == self.bytes)?;
+        self.buffer[..digest.len()].copy_from_slice(&digest);
+        Some(())
+    }
+
     /// Decodes strictly; none unless the text is exactly one digest.
     fn decode(text: &[u8], encoding: Encoding, digest_bytes: usize) -> Option<Self> {
         let mut candidate = Self { buffer: [0; BUFFER_BYTES], bytes: digest_bytes };
@@ -34,6 +44,8 @@ impl Candidate {
                 let decoded = if right_size { STANDARD.decode_slice(text, &mut candidate.buffer).ok() } else { None };
                 decoded.filter(|bytes| *bytes == digest_bytes)?;
             }
+            Encoding::Plain => candidate.take_digest(text)?,
+            Encoding::Basic => candidate.take_digest(&credential::read_basic(text)?)?,
         }
         Some(candidate)
     }

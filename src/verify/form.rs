@@ -1,4 +1,4 @@
-//! Fields of a urlencoded form, decoded strictly: a name is there once, its value is UTF-8.
+//! Fields of a urlencoded form, or of a query, decoded strictly: a name is there once, its value is UTF-8.
 
 use super::json::{Found, Trie};
 use crate::preset::Pointer;

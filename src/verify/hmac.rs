@@ -1,10 +1,12 @@
-//! HMAC: a keyed state is prepared once per secret and cloned per delivery; digests are compared in constant time.
+//! What a secret makes of a message. HMAC: a keyed state is prepared once per secret and cloned per delivery; digests are compared in constant time.
 
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 use subtle::{Choice, ConstantTimeEq as _};
+use zeroize::Zeroizing;
 
 use super::candidates::Candidate;
+use super::credential;
 use super::message::Piece;
 use crate::preset::Algorithm;
 
@@ -18,6 +20,12 @@ pub(super) struct Tag {
 }
 
 impl Tag {
+    fn of(digest: &[u8]) -> Self {
+        let mut tag = Self { buffer: [0; DIGEST_BYTES_MAX], bytes: digest.len() };
+        tag.buffer[..digest.len()].copy_from_slice(digest);
+        tag
+    }
+
     /// Its bytes, to be written by who signs.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.buffer[..self.bytes]
@@ -39,6 +47,8 @@ pub(super) enum Keyed {
     Sha384(Hmac<Sha384>),
     /// For HMAC with SHA-512.
     Sha512(Hmac<Sha512>),
+    /// A secret that is sent itself, and what it is compared by.
+    Sent(Zeroizing<Vec<u8>>, [u8; 32]),
 }
 
 impl Keyed {
@@ -51,25 +61,35 @@ impl Keyed {
             Algorithm::HmacSha256 => Hmac::new_from_slice(key).ok().map(Self::Sha256),
             Algorithm::HmacSha384 => Hmac::new_from_slice(key).ok().map(Self::Sha384),
             Algorithm::HmacSha512 => Hmac::new_from_slice(key).ok().map(Self::Sha512),
+            Algorithm::Unsigned => None,
+            Algorithm::Token | Algorithm::Basic => {
+                credential::digest(key).map(|digest| Self::Sent(Zeroizing::new(key.to_vec()), digest))
+            }
         }
     }
 
-    /// The digest of a message.
+    /// The secret's bytes, where it is sent itself.
+    pub(super) fn sent(&self) -> Option<&[u8]> {
+        match self {
+            Self::Sent(secret, _) => Some(secret),
+            Self::Sha256(_) | Self::Sha384(_) | Self::Sha512(_) => None,
+        }
+    }
+
+    /// The digest of a message; of a secret that is sent itself, its own.
     pub(super) fn tag(&self, message: &[Piece<'_>]) -> Tag {
         match self {
             Self::Sha256(mac) => finish(mac.clone(), message),
             Self::Sha384(mac) => finish(mac.clone(), message),
             Self::Sha512(mac) => finish(mac.clone(), message),
+            Self::Sent(_, digest) => Tag::of(digest),
         }
     }
 }
 
 fn finish(mut mac: impl Mac, message: &[Piece<'_>]) -> Tag {
     message.iter().for_each(|piece| mac.update(piece.bytes()));
-    let digest = mac.finalize().into_bytes();
-    let mut tag = Tag { buffer: [0; DIGEST_BYTES_MAX], bytes: digest.len() };
-    tag.buffer[..digest.len()].copy_from_slice(&digest);
-    tag
+    Tag::of(&mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

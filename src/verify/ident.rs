@@ -63,7 +63,10 @@ pub(super) fn read_id(
     for template in templates {
         match render(template, reading, escape) {
             Ok(text) => {
-                let (id, received) = keep(&text);
+                let (id, received) = match template.is_body_digest() {
+                    true => (EventId::of_digest(body_digest), None),
+                    false => keep(&text),
+                };
                 return Ok(Identity { id, received, from: Arc::clone(template.text()) });
             }
             Err(Blank::Missing) => {}

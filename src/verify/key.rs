@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::hmac::Keyed;
 use crate::model::{Fingerprint, Secret};
-use crate::preset::{Check, KeyEncoding};
+use crate::preset::{Algorithm, Check, KeyEncoding, KeyRule};
 
 /// Below this many bytes a key could be found by trying.
 pub const KEY_BYTES_SHORT: usize = 16;
@@ -55,6 +55,14 @@ pub enum KeyError {
         /// Those that there are.
         known: String,
     },
+    /// Nothing proves the provider's deliveries, and the source does not say that it wants them all the same.
+    #[error(
+        "nothing proves the provider's deliveries: whoever knows the URL can send; `allow = [\"{check}\"]` says that you want that"
+    )]
+    UnsignedNotAllowed {
+        /// Its check of kind `none`.
+        check: String,
+    },
     /// No check is allowed.
     #[error("`allow` is empty: no delivery could ever pass")]
     NothingAllowed,
@@ -80,7 +88,11 @@ impl KeyError {
     pub const fn place(&self) -> Option<usize> {
         match self {
             Self::Undecodable { place, .. } | Self::Empty { place, .. } | Self::UnknownSlot { place, .. } => Some(*place),
-            Self::UnknownCheck { .. } | Self::NothingAllowed | Self::ParamMissing { .. } | Self::ParamUnknown { .. } => None,
+            Self::UnknownCheck { .. }
+            | Self::UnsignedNotAllowed { .. }
+            | Self::NothingAllowed
+            | Self::ParamMissing { .. }
+            | Self::ParamUnknown { .. } => None,
         }
     }
 }
@@ -98,21 +110,30 @@ pub(super) struct Key {
 impl Key {
     /// Makes a key by the rule of a check. `place` is the secret's in the settings' list.
     pub(super) fn new(check: &Check, secret: &Secret, place: usize) -> Result<Self, KeyError> {
-        let slot = || check.slot.as_ref().to_owned();
-        let bytes = decode(check, secret).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
-        let keyed = Keyed::new(check.algorithm, &bytes).ok_or_else(|| KeyError::Empty { place, slot: slot() })?;
+        Self::of((check.algorithm, &check.key, &check.slot), secret, place)
+    }
+
+    /// Makes a key for an algorithm by the rule of a slot.
+    pub(super) fn of(
+        (algorithm, rule, slot): (Algorithm, &KeyRule, &str),
+        secret: &Secret,
+        place: usize,
+    ) -> Result<Self, KeyError> {
+        let slot = || slot.to_owned();
+        let bytes = decode(rule, secret).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
+        let keyed = Keyed::new(algorithm, &bytes).ok_or_else(|| KeyError::Empty { place, slot: slot() })?;
         Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: bytes.len() < KEY_BYTES_SHORT })
     }
 }
 
 /// The key bytes, or how the text should have been written. What a failed decoding leaves is wiped too.
-fn decode(check: &Check, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+fn decode(rule: &KeyRule, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     let text = secret.reveal();
-    let strip = check.key.strip.as_deref().unwrap_or_default();
+    let strip = rule.strip.as_deref().unwrap_or_default();
     let text = text.strip_prefix(strip.as_bytes()).unwrap_or(text);
     // No encoding is shorter than what it encodes; the base64 decoder wants room for whole groups.
     let mut bytes = Zeroizing::new(vec![0; text.len().next_multiple_of(4)]);
-    let length = match check.key.encoding {
+    let length = match rule.encoding {
         KeyEncoding::Utf8 => {
             bytes[..text.len()].copy_from_slice(text);
             text.len()

@@ -4,8 +4,12 @@
 //! become a claim, and interprets the presets of `preset`.
 
 mod admitted;
+mod age;
 mod candidates;
+mod compute;
+mod credential;
 mod form;
+mod handshake;
 mod hmac;
 mod ident;
 mod json;
@@ -20,6 +24,7 @@ mod verifier;
 mod window;
 
 pub use admitted::Admitted;
+pub use handshake::{Passed, Reply};
 pub use key::{KEY_BYTES_SHORT, KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{Verifier, VerifierSettings};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::form::FieldPlan;
 use super::json::Trie;
-use crate::preset::{Check, Locator, Preset};
+use crate::preset::{Check, Handshake, Locator, Preset};
 
 /// All that [`super::reading::Reading`] may be asked for.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Plan {
     pub(super) body: Trie,
     /// Fields of a form body.
     pub(super) fields: Vec<FieldPlan>,
+    /// Parameters of the query.
+    pub(super) query: Vec<FieldPlan>,
     /// The source's parameters.
     pub(super) params: BTreeMap<String, String>,
 }
@@ -23,26 +25,35 @@ impl Plan {
         let mut plan = Self { params, ..Self::default() };
         let checks = preset.checks().iter().flat_map(Check::locators);
         let event = preset.event().id_locators().chain(preset.event().type_locators());
-        checks.chain(event).for_each(|locator| plan.add(locator));
+        let handshakes = preset.handshakes().iter().flat_map(Handshake::locators);
+        checks.chain(event).chain(handshakes).for_each(|locator| plan.add(locator));
         plan
     }
 
     fn add(&mut self, locator: &Locator) {
         match locator {
             Locator::Json(pointer) => self.body.add(pointer),
+            Locator::Query(name) => {
+                place(&mut self.query, name);
+            }
             Locator::Form(name, pointer) => {
-                let place = self.field(name).unwrap_or_else(|| {
-                    self.fields.push(FieldPlan { name: name.clone(), json: Trie::default() });
-                    self.fields.len() - 1
-                });
+                let place = place(&mut self.fields, name);
                 pointer.iter().for_each(|pointer| self.fields[place].json.add(pointer));
             }
             _ => {}
         }
     }
+}
 
-    /// The place of a form's field.
-    pub(super) fn field(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| *field.name == *name)
-    }
+/// The place of a field, added where it is new.
+fn place(fields: &mut Vec<FieldPlan>, name: &str) -> usize {
+    find(fields, name).unwrap_or_else(|| {
+        fields.push(FieldPlan { name: name.into(), json: Trie::default() });
+        fields.len() - 1
+    })
+}
+
+/// The place of a field of a form or a query.
+pub(super) fn find(fields: &[FieldPlan], name: &str) -> Option<usize> {
+    fields.iter().position(|field| *field.name == *name)
 }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::candidates::Elements;
 use super::key::Key;
 use super::message::{Context, Piece, signed_digest};
@@ -12,13 +10,13 @@ use super::reading::{Reading, Value};
 use super::{Refusal, window};
 use crate::flaws::{Flaw, planted};
 use crate::model::{Digest, Fingerprint, Timestamp};
-use crate::preset::{Check, Preset};
+use crate::preset::{Algorithm, Check, Preset};
 
 /// A check of the preset that the source allows and has secrets for.
 pub(super) struct ArmedCheck {
     /// Its place in the preset.
     pub(super) place: usize,
-    /// Its secrets, the newest first; at least one.
+    /// Its secrets, the newest first; at least one, unless it proves nothing.
     pub(super) keys: Vec<Key>,
     /// How far the signed time may lie on either side of now. Zero: it is not looked at.
     pub(super) tolerance: Duration,
@@ -35,8 +33,8 @@ impl ArmedCheck {
 pub(super) struct Proof {
     /// The check.
     pub(super) check: Arc<str>,
-    /// The secret that matched.
-    pub(super) secret: Fingerprint,
+    /// The secret that matched; none where nothing had to be proven.
+    pub(super) secret: Option<Fingerprint>,
     /// SHA-256 of the raw body.
     pub(super) body_digest: Digest,
     /// SHA-256 of what was signed, without its time.
@@ -48,6 +46,11 @@ pub(super) fn prove(preset: &Preset, checks: &[ArmedCheck], reading: &Reading<'_
     let mut refusal = Refusal::SignatureMissing;
     for armed in checks {
         let rules = armed.rules(preset);
+        if rules.algorithm == Algorithm::Unsigned {
+            let body_digest = reading.body_digest();
+            let signed_digest = signed_digest(rules, &[], &body_digest);
+            return Ok(Proof { check: Arc::clone(&rules.id), secret: None, body_digest, signed_digest });
+        }
         let value = match reading.read(&rules.signature.from) {
             Value::Text(value) => value,
             Value::NameRepeated => return Err(Refusal::HeaderRepeated),
@@ -83,10 +86,10 @@ fn decide(
     }
     let message = context.message()?;
     let key = matching(&armed.keys, &message, elements).ok_or(Refusal::SignatureMismatch)?;
-    let body_digest = Digest(Sha256::digest(reading.body()).into());
+    let body_digest = reading.body_digest();
     Ok(Proof {
         check: Arc::clone(&rules.id),
-        secret: key.fingerprint.clone(),
+        secret: Some(key.fingerprint.clone()),
         body_digest,
         signed_digest: signed_digest(rules, &message, &body_digest),
     })

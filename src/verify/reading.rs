@@ -2,11 +2,15 @@
 
 use std::cell::OnceCell;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
 use super::form::{self, Field};
 use super::json::Found;
-use super::plan::Plan;
-use crate::model::Headers;
-use crate::preset::Locator;
+use super::plan::{Plan, find};
+use crate::model::{Digest, Headers};
+use crate::preset::{Encoding, Locator};
 
 /// What a locator reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +31,38 @@ pub(super) enum Value<'r> {
 pub(super) struct Reading<'r> {
     plan: &'r Plan,
     method: &'r str,
+    query: &'r str,
     headers: &'r Headers,
     body: &'r [u8],
+    parameters: OnceCell<Vec<Field>>,
+    digest: OnceCell<Digest>,
+    digest_hex: OnceCell<String>,
+    digest_base64: OnceCell<String>,
     json: OnceCell<Option<Vec<Found>>>,
     form: OnceCell<Option<Vec<Field>>>,
 }
 
 impl<'r> Reading<'r> {
     /// Nothing read yet.
-    pub(super) const fn new(plan: &'r Plan, method: &'r str, headers: &'r Headers, body: &'r [u8]) -> Self {
-        Self { plan, method, headers, body, json: OnceCell::new(), form: OnceCell::new() }
+    pub(super) const fn new(plan: &'r Plan, method: &'r str, query: &'r str, headers: &'r Headers, body: &'r [u8]) -> Self {
+        Self {
+            plan,
+            method,
+            query,
+            headers,
+            body,
+            parameters: OnceCell::new(),
+            digest: OnceCell::new(),
+            digest_hex: OnceCell::new(),
+            digest_base64: OnceCell::new(),
+            json: OnceCell::new(),
+            form: OnceCell::new(),
+        }
+    }
+
+    /// SHA-256 of the raw body.
+    pub(super) fn body_digest(&self) -> Digest {
+        *self.digest.get_or_init(|| Digest(Sha256::digest(self.body).into()))
     }
 
     /// The raw body.
@@ -57,6 +83,20 @@ impl<'r> Reading<'r> {
             Locator::Param(name) => self.plan.params.get(&**name).map_or(Value::Absent, |value| Value::Text(value.as_bytes())),
             Locator::Header(name) if self.is_repeated(name.lower()) => Value::NameRepeated,
             Locator::Header(name) => self.headers.find(name.lower()).map_or(Value::Absent, |value| Value::Text(value)),
+            Locator::Query(name) => {
+                let Some(place) = find(&self.plan.query, name) else { return Value::Absent };
+                let fields = self.parameters.get_or_init(|| form::read(&self.plan.query, self.query.as_bytes()));
+                match fields.get(place) {
+                    Some(Field::Value(text, _)) => Value::Text(text.as_bytes()),
+                    Some(Field::Repeated) => Value::NameRepeated,
+                    Some(Field::Absent) | None => Value::Absent,
+                }
+            }
+            Locator::BodyDigest(Encoding::Base64) => {
+                let text = self.digest_base64.get_or_init(|| STANDARD.encode(self.body_digest().0));
+                Value::Text(text.as_bytes())
+            }
+            Locator::BodyDigest(_) => Value::Text(self.digest_hex.get_or_init(|| self.body_digest().to_string()).as_bytes()),
             Locator::Json(pointer) => match self.json.get_or_init(|| self.plan.body.extract(self.body)) {
                 None => Value::NotJson,
                 Some(found) => self.plan.body.slot(pointer).and_then(|slot| found.get(slot)).map_or(Value::Absent, found_value),
@@ -71,13 +111,15 @@ impl<'r> Reading<'r> {
                     (field, Some(pointer)) => field.json(&self.plan.fields[place], pointer).map_or(Value::Absent, found_value),
                 }
             }
-            Locator::Time | Locator::SignatureKey(_) | Locator::SignaturePlace(_) => Value::Absent,
+            Locator::Time | Locator::Computed | Locator::Secret(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_) => {
+                Value::Absent
+            }
         }
     }
 
     /// A field of the body's form; none where the body is no urlencoded form.
     fn field(&self, name: &str) -> Option<(usize, &Field)> {
-        let place = self.plan.field(name)?;
+        let place = find(&self.plan.fields, name)?;
         let fields = self.form.get_or_init(|| self.is_form().then(|| form::read(&self.plan.fields, self.body)));
         fields.as_ref()?.get(place).map(|field| (place, field))
     }

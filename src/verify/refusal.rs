@@ -5,6 +5,8 @@
 pub enum RefusalKind {
     /// We cannot judge it yet: 503, so that the provider sends it again.
     NotReady,
+    /// Its method is taken for handshakes alone: 405.
+    NoHandshake,
     /// It is not proven: 401, or the preset's `ack.reject`.
     Unproven,
     /// It is proven, but does not say which event it is about: 400.
@@ -50,6 +52,15 @@ pub enum Refusal {
     /// A part of the signed message is not there.
     #[error("a part of the signed message is missing")]
     MessageUnreadable,
+    /// A method that carries no events, and no handshake that it could be.
+    #[error("the method carries no events, and the request is no handshake of the provider")]
+    NoHandshake,
+    /// A handshake, but what is to be answered is missing, too long, or not printable ASCII.
+    #[error("a handshake whose answer cannot be made: a value is missing, too long, or not printable ASCII")]
+    HandshakeUnfit,
+    /// A body that a handshake would have signed for anybody.
+    #[error("the body could be a text that a handshake signs for anybody")]
+    BodySignable,
     /// The body is not what the id needs.
     #[error("the body is not JSON in which the event id stands once")]
     MalformedBody,
@@ -75,6 +86,9 @@ impl Refusal {
             Self::TimeTooOld => "time-too-old",
             Self::TimeTooNew => "time-too-new",
             Self::MessageUnreadable => "message-unreadable",
+            Self::NoHandshake => "no-handshake",
+            Self::HandshakeUnfit => "handshake-unfit",
+            Self::BodySignable => "body-signable",
             Self::MalformedBody => "malformed-body",
             Self::EventIdMissing => "event-id-missing",
         }
@@ -85,6 +99,7 @@ impl Refusal {
     pub const fn kind(self) -> RefusalKind {
         match self {
             Self::SourceNotReady => RefusalKind::NotReady,
+            Self::NoHandshake => RefusalKind::NoHandshake,
             Self::MalformedBody | Self::EventIdMissing => RefusalKind::Unreadable,
             _ => RefusalKind::Unproven,
         }

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Verifier;
+use super::credential;
 use super::message::Context;
 use super::reading::Reading;
 use crate::model::{Headers, Timestamp};
@@ -24,6 +25,9 @@ impl Verifier {
     /// inside the body, a signature with elements of its own that only the provider knows, a part of the message missing.
     #[must_use]
     pub fn sign(&self, headers: &Headers, body: &[u8], now: Timestamp) -> Option<Vec<(String, String)>> {
+        if self.preset().is_unsigned() {
+            return Some(Vec::new());
+        }
         let (check, key, plan) = self.signing()?;
         // A handler is called by the one method that the provider has.
         let [method] = self.preset().methods() else { return None };
@@ -34,10 +38,13 @@ impl Verifier {
             None | Some(Locator::SignatureKey(_) | Locator::SignaturePlace(_)) => None,
             Some(_) => return None,
         };
-        let reading = Reading::new(plan, method, headers, body);
-        let context = Context { check, reading: &reading, elements: None, time: Some(now_s.as_bytes()) };
-        let tag = key.keyed.tag(&context.message().ok()?);
-        let value = write(check, tag.as_bytes(), &now_s)?;
+        let value = if let Some(secret) = key.keyed.sent() {
+            write(check, secret, &now_s)?
+        } else {
+            let reading = Reading::new(plan, method, "", headers, body);
+            let context = Context { check, reading: &reading, elements: None, time: Some(now_s.as_bytes()) };
+            write(check, key.keyed.tag(&context.message().ok()?).as_bytes(), &now_s)?
+        };
         let mut signed = vec![(signature_header.written().to_owned(), value)];
         if let Some(name) = time_header {
             signed.push((name.written().to_owned(), now_s));
@@ -53,12 +60,14 @@ fn is_signable(check: &Check) -> bool {
     matches!(check.signature.from, Locator::Header(_)) && time_is_outside && write(check, &[], "0").is_some()
 }
 
-/// The signature's value as the provider writes it.
+/// The signature's value as the provider writes it: from the digest, or from the secret that is sent itself.
 fn write(check: &Check, digest: &[u8], now_s: &str) -> Option<String> {
     let rule = &check.signature;
     let encoded = match rule.encoding {
         Encoding::Hex => hex::encode(digest),
         Encoding::Base64 => STANDARD.encode(digest),
+        Encoding::Plain => std::str::from_utf8(digest).ok().filter(|text| Headers::is_clean(text.as_bytes()))?.to_owned(),
+        Encoding::Basic => credential::write_basic(digest),
     };
     let signature = format!("{}{encoded}", rule.prefix.as_deref().unwrap_or_default());
     let time_from = check.time.as_ref().map(|time| &time.from);

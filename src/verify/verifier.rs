@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::key::{Key, KeyError, fingerprint};
+use super::compute::{self, could_be_for_strangers};
+use super::handshake::{Handshakes, Passed, answer};
+use super::key::{Key, KeyError};
 use super::plan::Plan;
 use super::prove::{ArmedCheck, prove};
 use super::reading::Reading;
-use super::{Admitted, Refusal, ident};
+use super::{Admitted, Refusal, credential, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
-use crate::preset::{Check, Locator, Preset};
+use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
 /// The type of an event whose own cannot be read.
 const TYPE_UNKNOWN: &str = "unknown";
@@ -41,6 +43,8 @@ pub struct Verifier {
     source: SourceName,
     preset: Arc<Preset>,
     checks: Vec<ArmedCheck>,
+    handshakes: Handshakes,
+    computing: compute::Keys,
     fingerprints: Vec<(String, Fingerprint, bool)>,
     plan: Plan,
     /// Headers that may be there once at most.
@@ -60,7 +64,7 @@ impl Verifier {
         judge(&settings)?;
         let VerifierSettings { source, preset, secrets, allow, tolerance, params, kept_headers } = settings;
         let mut fingerprints: Vec<(String, Fingerprint, bool)> =
-            secrets.iter().map(|(slot, secret)| (slot.clone(), fingerprint(secret), false)).collect();
+            secrets.iter().map(|(slot, secret)| (slot.clone(), credential::facts(secret).0, false)).collect();
         let allowed: Vec<Arc<str>> = preset.allowed(allow.as_deref()).iter().map(|check| Arc::clone(&check.id)).collect();
         let mut checks = Vec::new();
         for (place, check) in preset.checks().iter().enumerate().filter(|(_, check)| allowed.contains(&check.id)) {
@@ -71,13 +75,26 @@ impl Verifier {
                 keys.push(key);
             }
             let preset_tolerance = check.time.as_ref().map_or(Duration::ZERO, |time| time.tolerance);
-            if !keys.is_empty() {
+            if !keys.is_empty() || check.algorithm == Algorithm::Unsigned {
                 checks.push(ArmedCheck { place, keys, tolerance: tolerance.unwrap_or(preset_tolerance) });
             }
         }
+        if allow.is_none() {
+            forbid_downgrade(&preset, &mut checks);
+        }
+        let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
+        for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
+            fingerprints[number].2 |= credential::facts(secret).1;
+        }
+        let handshakes = Handshakes::new(&preset, &secrets);
+        let computing = compute::Keys::new(&preset, &secrets, |number| fingerprints[number].2 = true)?;
         let kept = kept(&preset, &kept_headers);
         let named = preset.named_headers().into_iter().map(Box::from);
-        let handed = kept.iter().cloned().chain(named).chain([Box::from("content-type")]).collect();
+        let greeted = preset.handshakes().iter().flat_map(Handshake::locators).filter_map(|locator| match locator {
+            Locator::Header(name) => Some(Box::from(name.lower())),
+            _ => None,
+        });
+        let handed = kept.iter().cloned().chain(named).chain(greeted).chain([Box::from("content-type")]).collect();
         Ok(Self {
             plan: Plan::new(&preset, params),
             read_once: read_once(&preset, &checks),
@@ -86,6 +103,8 @@ impl Verifier {
             source,
             preset,
             checks,
+            handshakes,
+            computing,
             fingerprints,
             type_unknown: TYPE_UNKNOWN.into(),
         })
@@ -109,23 +128,60 @@ impl Verifier {
         &self.preset
     }
 
-    /// Judges one delivery over the exact bytes received.
+    /// The checks that take part: those that are allowed and have a secret. None of a pending source.
+    #[must_use]
+    pub fn armed(&self) -> Vec<String> {
+        self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
+    }
+
+    /// Slots that have a secret which nothing looks at.
+    #[must_use]
+    pub fn idle_slots(&self) -> Vec<&str> {
+        let checked = self.checks.iter().map(|armed| &*armed.rules(&self.preset).slot);
+        let used: Vec<&str> = checked.chain(self.preset.handshakes().iter().flat_map(Handshake::slots)).collect();
+        let mut idle: Vec<&str> =
+            self.fingerprints.iter().map(|(slot, ..)| &**slot).filter(|slot| !used.contains(slot)).collect();
+        idle.dedup();
+        idle
+    }
+
+    /// Whether a check that takes part has its secret sent with each delivery.
+    #[must_use]
+    pub fn takes_credentials(&self) -> bool {
+        self.checks.iter().any(|armed| armed.rules(&self.preset).algorithm.is_credential())
+    }
+
+    /// Judges one request over the exact bytes received: handshakes that come before the check, the check, those that come after
+    /// it, the event.
     ///
     /// # Errors
-    /// [`Refusal`] unless it is proven, fresh, and says which event it is about.
-    pub fn verify(&self, delivery: &Delivery, now: Timestamp) -> Result<Admitted, Refusal> {
+    /// [`Refusal`] unless it is a handshake that can be answered, or proven, fresh, and says which event it is about.
+    pub fn verify(&self, delivery: &Delivery, now: Timestamp) -> Result<Passed, Refusal> {
+        let reading = self.reading(delivery);
+        let find = |verified| self.handshakes.find(&self.preset, verified, &delivery.method, &reading);
+        if let Some(handshake) = find(false) {
+            return self.greet(handshake, &reading);
+        }
+        if !self.preset.methods().contains(&delivery.method) && find(true).is_none() {
+            return Err(Refusal::NoHandshake);
+        }
         if self.is_pending() {
             return Err(Refusal::SourceNotReady);
         }
-        let reading = Reading::new(&self.plan, &delivery.method, &delivery.headers, &delivery.body);
+        if self.preset.signs_for_strangers() && could_be_for_strangers(&delivery.body) {
+            return Err(Refusal::BodySignable);
+        }
         if self.read_once.iter().any(|name| reading.is_repeated(name)) {
             return Err(Refusal::HeaderRepeated);
         }
         let proof = prove(&self.preset, &self.checks, &reading, now)?;
+        if let Some(handshake) = find(true) {
+            return self.greet(handshake, &reading);
+        }
         let event = self.preset.event();
         let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
         let event_type = ident::read_type(event, &reading);
-        Ok(Admitted {
+        Ok(Passed::Event(Admitted {
             source: self.source.clone(),
             delivery_id: delivery.id,
             received_at: delivery.received_at,
@@ -135,12 +191,17 @@ impl Verifier {
             id_from: identity.from,
             id_signed: event.id_signed,
             check: proof.check,
-            secret: Some(proof.secret),
+            secret: proof.secret,
             body_digest: proof.body_digest,
             signed_digest: proof.signed_digest,
             headers: self.keep(&delivery.headers),
             body: delivery.body.clone(),
-        })
+        }))
+    }
+
+    fn greet(&self, handshake: &Handshake, reading: &Reading<'_>) -> Result<Passed, Refusal> {
+        let computed = self.computing.compute(&self.preset, handshake, reading)?;
+        answer(handshake, computed.as_deref(), reading).map(Passed::Handshake)
     }
 
     /// Whether a header of this name, in lower case, is read or kept: the others need not be handed over.
@@ -157,6 +218,16 @@ impl Verifier {
             }
         }
         kept
+    }
+
+    /// A delivery, of which nothing is read yet.
+    pub(super) fn reading<'r>(&'r self, delivery: &'r Delivery) -> Reading<'r> {
+        Reading::new(&self.plan, &delivery.method, &delivery.query, &delivery.headers, &delivery.body)
+    }
+
+    /// The rules of the checks that take part, in order.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().map(|armed| armed.rules(&self.preset))
     }
 
     /// The check that signs anew, with its newest secret; its plan.
@@ -189,6 +260,9 @@ fn judge(settings: &VerifierSettings) -> Result<(), KeyError> {
             return Err(KeyError::NothingAllowed);
         }
     }
+    if let Some(check) = preset.checks().iter().find(|check| check.algorithm == Algorithm::Unsigned && settings.allow.is_none()) {
+        return Err(KeyError::UnsignedNotAllowed { check: check.id.as_ref().to_owned() });
+    }
     if let Some((name, help)) = preset.params().iter().find(|(name, _)| !settings.params.contains_key(*name)) {
         return Err(KeyError::ParamMissing { name: name.clone(), help: help.clone() });
     }
@@ -212,11 +286,21 @@ fn read_once(preset: &Preset, checks: &[ArmedCheck]) -> Vec<Box<str>> {
     names
 }
 
+/// Where a signature can be demanded, a secret that is merely sent proves nothing: leaving the signature out must not be a way in.
+fn forbid_downgrade(preset: &Preset, checks: &mut Vec<ArmedCheck>) {
+    let is_credential = |armed: &ArmedCheck| armed.rules(preset).algorithm.is_credential();
+    if checks.iter().any(|armed| !is_credential(armed)) {
+        checks.retain(|armed| !is_credential(armed));
+    }
+}
+
 /// The headers that are kept for handlers.
 fn kept(preset: &Preset, beyond: &[String]) -> Vec<Box<str>> {
+    let sent: Vec<&str> =
+        preset.checks().iter().filter_map(Check::credential_header).map(crate::preset::HeaderName::lower).collect();
     let wanted = preset.named_headers().into_iter().chain(KEPT_ALWAYS).chain(beyond.iter().map(String::as_str));
     let mut names: Vec<Box<str>> = Vec::new();
-    for name in wanted.filter(|name| is_keepable(name)) {
+    for name in wanted.filter(|name| is_keepable(name) && !sent.contains(name)) {
         if !names.iter().any(|known| **known == *name) {
             names.push(name.into());
         }

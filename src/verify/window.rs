@@ -24,7 +24,7 @@ pub(super) fn judge(text: &[u8], now: Timestamp, tolerance: Duration) -> Result<
 }
 
 /// Digits only, no leading zero: one spelling for each time.
-fn parse_unix_s(text: &[u8]) -> Option<i64> {
+pub(super) fn parse_unix_s(text: &[u8]) -> Option<i64> {
     let plain = (1..=DIGITS_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     if !plain || (text.len() > 1 && text[0] == b'0') {
         return None;

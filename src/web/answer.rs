@@ -1,11 +1,14 @@
 //! Our results as HTTP responses: acknowledgements as recorded, everything else as problem details (RFC 9457).
 
+use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 
 use crate::gateway::{Answer, Problem, RedriveError};
 use crate::ledger::LedgerError;
+use crate::model::Headers;
 
 /// What stands before a problem's code in its `type`. The list of codes is docs/problems.md.
 const PROBLEM_TYPE: &str = "urn:hookgate:problem:";
@@ -21,13 +24,17 @@ pub(super) fn of(answer: Answer) -> HttpResponse {
             }
             response
         }
+        Answer::Handshake(reply) => {
+            let mut response = builder(reply.status);
+            if !reply.verified {
+                response.force_close();
+            }
+            with_headers(&mut response, &reply.headers);
+            response.body(reply.body)
+        }
         Answer::Acked { ack, event, replayed } => {
             let mut response = builder(ack.status);
-            for (name, value) in ack.headers.iter() {
-                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
-                    response.append_header((name, value));
-                }
-            }
+            with_headers(&mut response, &ack.headers);
             response.insert_header(("hookgate-event-id", event));
             if replayed {
                 response.insert_header(("idempotent-replayed", "true"));
@@ -35,6 +42,29 @@ pub(super) fn of(answer: Answer) -> HttpResponse {
             response.body(ack.body)
         }
     }
+}
+
+/// An answer as it goes out, for who wants to know it without a listener.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The status.
+    pub status: u16,
+    /// The header fields, but for those of the connection.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What a delivery would be told.
+#[must_use]
+pub fn told(answer: Answer) -> Told {
+    let response = of(answer);
+    let field = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let headers = response.headers().iter().map(field).collect();
+    let status = response.status().as_u16();
+    Told { status, headers, body: response.into_body().try_into_bytes().unwrap_or_default() }
 }
 
 /// A problem of the public listener. It ends the connection: only who was proven keeps one, see `unread::last`.
@@ -93,6 +123,14 @@ pub(super) fn builder(status: u16) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::OK));
     response.insert_header((CACHE_CONTROL, "no-store"));
     response
+}
+
+fn with_headers(response: &mut HttpResponseBuilder, headers: &Headers) {
+    for (name, value) in headers.iter() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+            response.append_header((name, value));
+        }
+    }
 }
 
 fn with_body(response: &mut HttpResponseBuilder, status: u16, code: &str, title: &str) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! `POST /hooks/{source}`: the head is judged, the body's bytes are taken exactly as sent, and the gateway decides.
+//! `/hooks/{source}`: the head is judged, the body's bytes are taken exactly as sent, and the gateway decides.
 //!
 //! The raw payload is read here, not an extractor of actix's: those inflate, decode or cap bodies by rules that are not ours, and
 //! a signature covers the bytes as sent.
@@ -40,6 +40,7 @@ pub(super) async fn receive(request: HttpRequest, mut payload: web::Payload, rec
     let delivery = Delivery {
         id: entry.id,
         method: request.method().as_str().into(),
+        query: request.query_string().into(),
         headers: headers(&request, &entry),
         body: entry.held.attach(body),
         received_at: entry.received_at,

@@ -25,6 +25,7 @@ use crate::model::Secret;
 
 use admin::running::ReloadHook;
 pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
+pub use answer::{Told, told};
 pub use guard::Guard;
 pub use operate::{BulkBody, BulkEvent, BulkReport, DiscardBody, DiscardReport, StatsQuery};
 pub use purge::PurgeReport;

@@ -212,6 +212,7 @@ fn nothing_that_holds_a_secret_shows_it_by_its_debug_form() {
     let delivery = Delivery {
         id: DeliveryId(uuid::Uuid::nil()),
         method: "POST".into(),
+        query: canary("debug").into(),
         headers,
         body: canary("debug").into(),
         received_at: Timestamp::from_unix_s(0),

@@ -145,6 +145,7 @@ async fn a_check_that_does_not_come_to_its_end_is_our_fault_and_503() {
     let delivery = Delivery {
         id: entry.id,
         method: "POST".into(),
+        query: "".into(),
         headers: Headers::new(),
         // Too large to be checked where it came in.
         body: vec![b'x'; 1 << 20].into(),

@@ -274,16 +274,86 @@ fn a_gateway_that_is_no_demo_is_played_to_only_by_yes() {
     serving.stop().expect(0);
 }
 
+const SLACK: &str = "[sources.slack]\nprovider = \"slack\"\nsecrets = [{ literal = \"canarySlack0123456789abcdef01234\" }]\n";
+
+#[test]
+fn a_name_that_is_no_path_plays_what_is_in_the_binary() {
+    let cli = Cli::new();
+    let serving = cli.serve(&[]);
+    let url = serving.url();
+    let play = |name: &str| cli.run(&["replay", name, "--to", &url, "--json"]).expect(0).json();
+    let one = play("stripe/invoice.paid");
+    assert_eq!((one.len(), &one[0]["verdict"], &one[0]["fixture"]), (1, &"first".into(), &"stripe/invoice.paid".into()));
+    assert_eq!(play("github").len(), accepted(&expected(&["github"])));
+    // A path of the same name goes first.
+    cli.write("stripe", "{\"id\":\"evt_of_a_file\",\"type\":\"invoice.paid\"}");
+    let rows = cli.run(&["replay", "stripe", "--source", "stripe", "--to", &url, "--json"]).expect(0).json();
+    assert_eq!((rows.len(), &rows[0]["event"]), (1, &"stripe/evt_of_a_file".into()));
+    serving.stop().expect(0);
+}
+
+#[test]
+fn a_wrong_name_is_told_with_the_nearest_one_and_all_can_be_listed() {
+    let cli = Cli::new();
+    cli.run(&["replay", "stripe/invoice.payd"])
+        .fails(2, &["no built-in fixture", "did you mean `stripe/invoice.paid`?", "--list"]);
+    cli.run(&["replay", "gitub"]).fails(2, &["did you mean `github`?"]);
+    cli.run(&["replay", "../stripe"]).fails(2, &["no built-in fixture"]);
+    cli.run(&["replay"]).fails(2, &["PATH"]);
+    let rows = cli.run(&["replay", "--list", "--json"]).expect(0).json();
+    let all = expected(&["github", "gitlab", "slack", "standard-webhooks", "stripe"]);
+    assert_eq!(rows.len(), all.len());
+    assert!(rows.iter().all(|row| all.contains_key(row["fixture"].as_str().expect("a name"))));
+    assert!(cli.run(&["replay", "--list"]).expect(0).stdout.contains("slack/url_verification"));
+}
+
+#[test]
+fn handshakes_are_played_and_their_answers_looked_at() {
+    let cli = Cli::with_config(SLACK);
+    let serving = cli.serve(&[]);
+    let url = serving.url();
+    let rows = cli.run(&["replay", "slack", "--to", &url, "--yes", "--all", "--json"]).expect(0).json();
+    assert_eq!(rows.len(), expected(&["slack"]).len());
+    assert_eq!((count(&rows, "handshake"), count(&rows, "failed")), (2, 0));
+    let told = cli.run(&["replay", "slack/url_verification", "slack/ssl_check", "--to", &url, "--yes"]).expect(0);
+    assert!(told.stdout.contains("HANDSHAKE"), "{}", told.stdout);
+    let rows = cli.run(&["replay", "slack", "--to", &url, "--yes", "--bad-signature", "--json"]).expect(0).json();
+    assert!(rows.iter().all(|row| row["status"] == 401 && row["fixture"] != "slack/ssl_check"), "{rows:?}");
+    let fresh =
+        cli.run(&["replay", "slack/slash-command", "slack/block_actions", "--fresh-ids", "--to", &url, "--yes", "--json"]);
+    assert_eq!(count(&fresh.expect(0).json(), "first"), 2);
+    let said = serving.stop().expect(0);
+    assert_eq!(said.stdout.matches("  slack  handshake  [200]").count(), 4, "{}", said.stdout);
+}
+
+#[test]
+fn a_handshake_that_is_answered_otherwise_is_a_failure() {
+    let acme = "[providers.slack-like]\n[[providers.slack-like.check]]\nkind = \"hmac\"\nalgorithm = \"sha256\"\n\
+                signature = { from = \"header:X-Slack-Signature\", prefix = \"v0=\", encoding = \"hex\" }\n\
+                time = { from = \"header:X-Slack-Request-Timestamp\" }\nmessage = \"v0:{time}:{body}\"\n\
+                [providers.slack-like.event]\nderive = \"body\"\n\
+                [sources.slack]\nprovider = \"slack-like\"\nsecrets = [{ literal = \"canarySlack0123456789abcdef01234\" }]\n";
+    let cli = Cli::with_config(acme);
+    let serving = cli.serve(&[]);
+    let told = cli.run(&["replay", "slack/url_verification", "--source", "slack", "--to", &serving.url(), "--yes"]).expect(1);
+    assert!(told.stdout.contains("expected 200, got 200 with another body"), "{}", told.stdout);
+    serving.stop().expect(0);
+}
+
 #[test]
 fn every_provider_with_fixtures_is_played_through_its_preset() {
     let all = expected(&["stripe", "github", "standard-webhooks"]);
+    let gitlab = "\n[sources.gitlab]\nprovider = \"gitlab\"\nsecrets = [{ literal = \"a token of GitLab\", slot = \"token\" }]\n";
     let acme = "\n[sources.acme]\nprovider = \"standard-webhooks\"\nsecrets = [{ literal = \"whsec_c3RhbmRhcmQtd2ViaG9va3Mta2V5LWZvci10ZXN0cw==\" }]\n";
-    let cli = Cli::with_config(&format!("{SOURCES}{acme}"));
+    let cli = Cli::with_config(&format!("{SOURCES}{acme}{gitlab}"));
     let serving = cli.serve(&[]);
     let rows = play(&cli, &serving, &["stripe", "github", "standard-webhooks"], &["--yes", "--all", "--json"]).expect(0).json();
     assert_eq!(rows.len(), all.len());
     for row in &rows {
         assert_eq!(row["verdict"], if all[&name_of(row)].accepted { "first" } else { "rejected" }, "{row}");
     }
+    // Whatever they were recorded with, they are sent with what the source has.
+    let rows = cli.run(&["replay", "gitlab", "--to", &serving.url(), "--yes", "--json"]).expect(0).json();
+    assert_eq!(count(&rows, "first"), accepted(&expected(&["gitlab"])));
     serving.stop().expect(0);
 }

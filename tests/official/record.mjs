@@ -16,11 +16,13 @@ const NOW = 1767225600;
 
 const STRIPE = "whsec_officialVectorsStripeSecretNotReal";
 const GITHUB = "a GitHub secret is any text, even with spaces";
+const SLACK = "0fficial5vectors5slack5not5real5";
 const STANDARD = "whsec_" + encoded("thirty-two bytes of standard key");
 
 const SIGNATURE = {
   stripe: "Stripe-Signature",
   github: "X-Hub-Signature-256",
+  slack: "X-Slack-Signature",
   "standard-webhooks": "webhook-signature",
 };
 
@@ -40,6 +42,11 @@ for (const name of ["user.created", "contact.deleted"]) {
   await accept(`the fixture ${name}`, "standard-webhooks", STANDARD, bodyOf(`standard-webhooks/${name}`));
 }
 
+for (const name of ["app_mention", "slash-command", "block_actions", "block_suggestion"]) {
+  const { headers, body } = fixture(`slack/${name}`);
+  await accept(`the fixture ${name}`, "slack", SLACK, body, { headers });
+}
+
 const TEXTS = {
   "empty object": "{}",
   "letters of many alphabets": `{"id":"evt_ünïcödé_1","type":"имя.δοκιμή","action":"名前","text":"Zażółć gęślą jaźń العربية עברית ไทย 한국어"}`,
@@ -53,6 +60,7 @@ const TEXTS = {
 for (const [name, body] of Object.entries(TEXTS)) {
   await accept(name, "stripe", STRIPE, body);
   await accept(name, "github", GITHUB, body);
+  await accept(name, "slack", SLACK, body);
   await accept(name, "standard-webhooks", STANDARD, body);
 }
 
@@ -88,12 +96,13 @@ await accept("a list of signatures, ours in the middle", "standard-webhooks", ST
 await accept("an id of other characters", "standard-webhooks", STANDARD, SMALL, { id: "2026/01#7:a~b+c=d_e" });
 await accept("an empty body", "standard-webhooks", STANDARD, "");
 await accept("300 seconds old", "stripe", STRIPE, SMALL, { age: 300 });
+await accept("300 seconds old", "slack", SLACK, SMALL, { age: 300 });
 await accept("300 seconds old", "standard-webhooks", STANDARD, SMALL, { age: 300 });
 await accept("300 seconds ahead", "standard-webhooks", STANDARD, SMALL, { age: -300 });
 
 // --- what they refuse ---
 
-for (const [provider, secret] of [["stripe", STRIPE], ["github", GITHUB], ["standard-webhooks", STANDARD]]) {
+for (const [provider, secret] of [["stripe", STRIPE], ["github", GITHUB], ["slack", SLACK], ["standard-webhooks", STANDARD]]) {
   const body = `{"id":"evt_refused_1","type":"note.created","action":"opened","n":1234567890}`;
   const refused = (name, change, options) => refuse(name, provider, secret, body, { ...options, change });
   const flip = (at, bit) => (request) => void (request.body[at] ^= 1 << bit);
@@ -167,6 +176,7 @@ async function delivery(provider, secret, body, options) {
       ["X-GitHub-Delivery", "2f6b9c1e-e6a4-11f0-8d3b-5a7c9e0f1b24"],
       ["X-GitHub-Event", "issues"],
     ],
+    slack: [["Content-Type", "application/json"]],
     "standard-webhooks": [["Content-Type", "application/json"], ["webhook-id", id]],
   };
   const request = { headers: base[provider], body: Buffer.from(body) };

@@ -1,9 +1,10 @@
 // Signing and verifying with the providers' own libraries. Everything here works on a plain
 // request: `{ headers: [[name, value], ...], body: Buffer }`.
 
-import { createHash, createHmac, createPrivateKey, sign as signAsymmetric } from "node:crypto";
+import { createHash, createHmac, createPrivateKey, sign as signAsymmetric, timingSafeEqual } from "node:crypto";
 import { createRequire } from "node:module";
 import * as octokit from "@octokit/webhooks-methods";
+import bolt from "@slack/bolt";
 import * as standardwebhooks from "standardwebhooks";
 import Stripe from "stripe";
 
@@ -18,6 +19,7 @@ const FOREIGN_STANDARD = "whsec_" + base64("hookgate fixtures, a foreign key");
 const LIBRARY = {
   stripe: "stripe",
   github: "@octokit/webhooks-methods",
+  slack: "@slack/bolt",
   "standard-webhooks": "standardwebhooks",
 };
 
@@ -54,9 +56,9 @@ const same = (a, b) => a.toLowerCase() === b.toLowerCase();
 /**
  * Signs a request in place as its provider would at `time` (Unix seconds).
  *
- * `list: true` adds the signatures that are not for us: a retired secret's, another scheme's.
+ * `list: true` adds the signatures that are not for us: a retired secret's, another scheme's. `slot` is that of the secret.
  */
-export async function sign(provider, secret, time, request, { list = false } = {}) {
+export async function sign(provider, secret, time, request, { list = false, slot = "signing" } = {}) {
   const payload = text(request.body);
   switch (provider) {
     case "stripe": {
@@ -73,6 +75,19 @@ export async function sign(provider, secret, time, request, { list = false } = {
       setHeader(request, "X-Hub-Signature-256", await octokit.sign(secret, payload));
       return;
     }
+    case "slack": {
+      // The library only verifies.
+      const v0 = createHmac("sha256", secret).update(`v0:${time}:`).update(request.body).digest("hex");
+      setHeader(request, "X-Slack-Request-Timestamp", String(time));
+      setHeader(request, "X-Slack-Signature", `v0=${v0}`);
+      return;
+    }
+    case "gitlab":
+      // Its newer versions send the time with a token too.
+      setHeader(request, "webhook-timestamp", String(time));
+      if (slot === "token") setHeader(request, "X-Gitlab-Token", secret);
+      else setHeader(request, "webhook-signature", standard(secret).sign(header(request, "webhook-id"), new Date(time * 1000), payload));
+      return;
     case "standard-webhooks": {
       const id = header(request, "webhook-id");
       const v1 = (s) => standard(s).sign(id, new Date(time * 1000), payload);
@@ -106,7 +121,7 @@ function v1a(id, time, payload) {
 // --- verifying ---
 
 /** Throws unless the official library takes the request at `now` (Unix seconds). */
-export async function verify(provider, secret, now, request) {
+export async function verify(provider, secret, now, request, slot = "signing") {
   const payload = text(request.body);
   switch (provider) {
     case "stripe": {
@@ -122,6 +137,25 @@ export async function verify(provider, secret, now, request) {
       if (!(await octokit.verify(secret, payload, signature))) throw new Error("octokit says no");
       return;
     }
+    case "slack":
+      bolt.verifySlackRequest({
+        signingSecret: secret,
+        body: payload,
+        headers: {
+          "x-slack-signature": header(request, "X-Slack-Signature"),
+          "x-slack-request-timestamp": Number(header(request, "X-Slack-Request-Timestamp")),
+        },
+        nowMilliseconds: now * 1000,
+      });
+      return;
+    case "gitlab":
+      if (slot === "token") {
+        // There is no library for it: the secret itself is sent.
+        const [sent, ours] = [header(request, "X-Gitlab-Token") ?? "", secret].map((text) => Buffer.from(text));
+        if (sent.length !== ours.length || !timingSafeEqual(sent, ours)) throw new Error("another token");
+        return;
+      }
+    // falls through: the signing token is that of Standard Webhooks
     case "standard-webhooks":
       atTime(now, () => standard(secret).verify(payload, Object.fromEntries(request.headers)));
       return;
@@ -135,8 +169,23 @@ export function eventOf(provider, request) {
   const type = header(request, "Content-Type") ?? "";
   const payload = text(request.body);
   const form = type.startsWith("application/x-www-form-urlencoded");
-  const json = JSON.parse(form ? new URLSearchParams(payload).get("payload") : payload);
+  const fields = new URLSearchParams(form ? payload : "");
+  if (provider === "slack" && form && !fields.has("payload")) {
+    return { event_id: fields.get("trigger_id"), event_type: fields.get("command") };
+  }
+  const json = JSON.parse(form ? fields.get("payload") : payload);
   switch (provider) {
+    case "slack": {
+      const digest = `sha256:${createHash("sha256").update(request.body).digest("hex")}`;
+      return { event_id: json.event_id ?? json.trigger_id ?? digest, event_type: json.event?.type ?? json.type };
+    }
+    case "gitlab": {
+      const { object_kind: kind, object_attributes: attributes } = json;
+      return {
+        event_id: header(request, "webhook-id"),
+        event_type: attributes?.action === undefined ? kind : `${kind}.${attributes.action}`,
+      };
+    }
     case "stripe":
       return { event_id: json.id, event_type: json.type };
     case "github": {
@@ -201,18 +250,22 @@ function shiftTime(provider, request) {
     const value = header(request, "Stripe-Signature");
     setHeader(request, "Stripe-Signature", value.replace(/^t=(\d+)/, (_, t) => `t=${Number(t) + 1}`));
   } else {
-    setHeader(request, "webhook-timestamp", String(Number(header(request, "webhook-timestamp")) + 1));
+    const name = provider === "slack" ? "X-Slack-Request-Timestamp" : "webhook-timestamp";
+    setHeader(request, name, String(Number(header(request, name)) + 1));
   }
 }
 
 const SIGNATURE = {
   stripe: ["Stripe-Signature", /(?<=v1=)[0-9a-f]+/g],
   github: ["X-Hub-Signature-256", /(?<=sha256=)[0-9a-f]+/g],
+  slack: ["X-Slack-Signature", /(?<=v0=)[0-9a-f]+/g],
+  gitlab: ["webhook-signature", /(?<=v1,)[A-Za-z0-9+/=]+/g],
   "standard-webhooks": ["webhook-signature", /(?<=v1,)[A-Za-z0-9+/=]+/g],
 };
 
 function changeSignatures(provider, request, change) {
-  const [name, digests] = SIGNATURE[provider];
+  const sent = provider === "gitlab" && header(request, "X-Gitlab-Token") !== undefined;
+  const [name, digests] = sent ? ["X-Gitlab-Token", /^.*$/g] : SIGNATURE[provider];
   setHeader(request, name, header(request, name).replace(digests, change));
 }
 
@@ -220,7 +273,7 @@ function changeSignatures(provider, request, change) {
 function nextDigit(provider, digit) {
   const hex = "0123456789abcdef";
   const base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const digits = provider === "standard-webhooks" ? base64 : hex;
+  const digits = ["standard-webhooks", "gitlab"].includes(provider) ? base64 : hex;
   return digits[digits.indexOf(digit) ^ 1];
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::ReplayArgs;
 use crate::cli::exit::{Failure, USAGE};
 use crate::cli::print;
-use crate::cli::sign::Defect;
-use crate::config::{Environment, Settings, SourceSettings};
+use crate::cli::sign::{Defect, is_signed};
+use crate::config::{Environment, Settings, SourceSettings, nearest};
 use crate::fixture::{self, Case, Expectation, Fixture, RecordedRequest};
 use crate::model::{Headers, Secret};
 use crate::preset::Locator;
@@ -25,6 +25,8 @@ pub(super) struct Planned {
     pub(super) defect: Option<Defect>,
     /// None is any 2xx.
     pub(super) expected: Option<u16>,
+    /// What a handshake's answer must say.
+    pub(super) answer: Option<String>,
 }
 
 /// Everything that the arguments ask for. What no source would take is left out, and told.
@@ -32,8 +34,7 @@ pub(super) fn plan(settings: &Settings, args: &ReplayArgs, base: &str) -> Result
     let mut planned = Vec::new();
     let mut homeless = BTreeMap::<String, u64>::new();
     for path in &args.paths {
-        for fixture in load(path, settings, args)?.into_iter().filter(|one| one.case.expect == Expectation::Accepted || args.all)
-        {
+        for fixture in load(path, settings, args)?.into_iter().filter(|one| is_wanted(one, args)) {
             let provider = &fixture.case.provider;
             if args.source.is_none() && !settings.sources.iter().any(|source| **source.preset.name() == **provider) {
                 *homeless.entry(provider.clone()).or_default() += 1;
@@ -48,12 +49,41 @@ pub(super) fn plan(settings: &Settings, args: &ReplayArgs, base: &str) -> Result
     Ok(planned)
 }
 
+/// Refused cases are played only if asked for. What nothing signs cannot be signed wrongly.
+fn is_wanted(fixture: &Fixture, args: &ReplayArgs) -> bool {
+    match fixture.case.expect {
+        Expectation::Accepted => true,
+        Expectation::Handshake => !(args.bad_signature || args.stale) || is_signed(fixture),
+        Expectation::Rejected => args.all,
+    }
+}
+
 fn load(path: &Path, settings: &Settings, args: &ReplayArgs) -> Result<Vec<Fixture>, Failure> {
     if path.is_file() && path.file_name().is_none_or(|name| name != "request.http" && name != "case.toml") {
         return Ok(vec![bare(path, settings, args)?]);
     }
+    if !path.exists() {
+        return built_in(path);
+    }
     let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     fixture::load(folder).map_err(|error| Failure::new(USAGE, error.to_string()))
+}
+
+/// What is no path is the name of a built-in fixture, or of a provider that has some.
+fn built_in(path: &Path) -> Result<Vec<Fixture>, Failure> {
+    let name = path.to_string_lossy();
+    let found = fixture::builtin(&name).map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let providers = fixture::builtin_names().filter_map(|known| known.split_once('/')).map(|(provider, _)| provider);
+    let known: Vec<&str> = if name.contains('/') { fixture::builtin_names().collect() } else { providers.collect() };
+    let meant = match nearest(&name, known) {
+        Some(meant) => format!("did you mean `{meant}`? "),
+        None => String::new(),
+    };
+    let what = format!("`{}` is no file or folder, and no built-in fixture", name.escape_debug());
+    Err(Failure::new(USAGE, format!("{what}\nhelp: {meant}`hookgate replay --list` shows all of them")))
 }
 
 /// A body without a head: what its provider would send with it is made up.
@@ -94,6 +124,8 @@ fn bare(path: &Path, settings: &Settings, args: &ReplayArgs) -> Result<Fixture, 
         docs: None,
         provider: preset.name().to_string(),
         secret: String::new(),
+        slot: None,
+        answer: None,
         now: 0,
         expect: Expectation::Accepted,
         event_id: None,
@@ -132,11 +164,14 @@ fn plan_one(fixture: Fixture, settings: &Settings, args: &ReplayArgs, base: &str
         (_, true) => Some(Defect::Stale),
         _ => own,
     };
-    let expected = if spoilt { Some(source.preset.ack().reject) } else { fixture.case.status };
+    let usual = if fixture.case.expect == Expectation::Handshake { Some(200) } else { None };
+    let expected = if spoilt { Some(source.preset.ack().reject) } else { fixture.case.status.or(usual) };
+    let query = fixture.request.target.find('?').map_or("", |at| &fixture.request.target[at..]);
     let secret_hint = source.secrets.first().map(|secret| format!(" ({})", secret.origin)).unwrap_or_default();
     Ok(Planned {
         secret_hint,
-        url: format!("{base}/hooks/{}", source.name),
+        url: format!("{base}/hooks/{}{query}", source.name),
+        answer: fixture.case.answer.clone().filter(|_| !spoilt),
         source: source.name.to_string(),
         fixture,
         verifier,
@@ -181,7 +216,12 @@ fn verifier_of(source: &SourceSettings, args: &ReplayArgs) -> Result<Arc<Verifie
         .bytes(variable)
         .ok_or_else(|| Failure::new(USAGE, format!("--secret-env: {variable} is not set")))?;
     let secret = Secret::new(value).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable} {error}")))?;
-    let slot = source.preset.slots().first().copied().unwrap_or("signing");
+    let slot = source
+        .secrets
+        .first()
+        .map(|secret| &*secret.slot)
+        .or_else(|| source.preset.slots().first().copied())
+        .unwrap_or("signing");
     let verifier = Verifier::new(VerifierSettings {
         source: source.name.clone(),
         preset: Arc::clone(&source.preset),

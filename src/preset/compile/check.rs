@@ -1,5 +1,6 @@
 //! The load checks of `[[providers.NAME.check]]`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::{Spanned, Value};
@@ -35,10 +36,44 @@ fn compile_one(
     spanned: &Spanned<CheckText>,
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
+    const KINDS: [(&str, Kind); 4] =
+        [("hmac", Kind::Hmac), ("token", Kind::Token), ("basic", Kind::Basic), ("none", Kind::Unsigned)];
     let written = spanned.as_ref();
-    one_of("kind", &written.kind, &[("hmac", ())], &["hash", "public-key", "token", "basic", "jwt", "none"])?;
+    let kind = one_of("kind", &written.kind, &KINDS, &["hash", "public-key", "jwt"])?;
     not_yet("require", &written.require)?;
     not_yet("each", &written.each)?;
+    match kind {
+        Kind::Hmac => compile_hmac(text, spanned, warnings),
+        Kind::Unsigned => super::credential::compile_unsigned(text, spanned),
+        Kind::Token | Kind::Basic => super::credential::compile(text, spanned, kind == Kind::Basic, warnings),
+    }
+}
+
+/// What a check does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Hmac,
+    Token,
+    Basic,
+    Unsigned,
+}
+
+/// Its name, the same for every kind.
+pub(super) fn compile_id(written: &CheckText) -> Result<Arc<str>, PresetError> {
+    Ok(written.id.as_ref().map_or(Ok("default".into()), |id| filled("id", id))?.into())
+}
+
+/// The slot of its secrets, the same for every kind.
+pub(super) fn compile_slot(written: &CheckText) -> Result<Arc<str>, PresetError> {
+    Ok(written.secret.as_ref().map_or(Ok("signing".into()), |slot| filled("secret", slot))?.into())
+}
+
+fn compile_hmac(
+    text: &ProviderText,
+    spanned: &Spanned<CheckText>,
+    warnings: &mut Vec<PresetWarning>,
+) -> Result<Check, PresetError> {
+    let written = spanned.as_ref();
     let algorithm = written.algorithm.as_ref();
     let algorithm = algorithm.ok_or_else(|| PresetError::at(spanned.span(), "an `hmac` check needs its `algorithm`"))?;
     let signature = written.signature.as_ref();
@@ -48,11 +83,11 @@ fn compile_one(
         None => Template::parse("{body}").map_err(|error| PresetError::at(spanned.span(), error.message))?,
     };
     let check = Check {
-        id: written.id.as_ref().map_or(Ok("default".into()), |id| filled("id", id))?.into(),
+        id: compile_id(written)?,
         algorithm: compile_algorithm(algorithm)?,
-        slot: written.secret.as_ref().map_or(Ok("signing".into()), |slot| filled("secret", slot))?.into(),
+        slot: compile_slot(written)?,
         key: written.key.as_ref().map_or(Ok(KeyRule { strip: None, encoding: KeyEncoding::Utf8 }), compile_key)?,
-        signature: compile_signature(text, signature)?,
+        signature: compile_signature(text, signature, compile_encoding(signature)?)?,
         time: written.time.as_ref().map(|time| compile_time(text, time.as_ref())).transpose()?,
         message,
     };
@@ -61,13 +96,15 @@ fn compile_one(
     Ok(check)
 }
 
-fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
+/// The algorithm of an HMAC.
+pub(super) fn compile_algorithm(word: &Spanned<String>) -> Result<Algorithm, PresetError> {
     const KNOWN: [(&str, Algorithm); 3] =
         [("sha256", Algorithm::HmacSha256), ("sha384", Algorithm::HmacSha384), ("sha512", Algorithm::HmacSha512)];
     one_of("algorithm", word, &KNOWN, &["sha1"])
 }
 
-fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
+/// How a secret becomes a key.
+pub(super) fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
     const KNOWN: [(&str, KeyEncoding); 3] =
         [("utf8", KeyEncoding::Utf8), ("hex", KeyEncoding::Hex), ("base64", KeyEncoding::Base64)];
     not_yet("derive", &written.derive)?;
@@ -78,26 +115,35 @@ fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
     })
 }
 
-fn compile_signature(text: &ProviderText, written: &SignatureText) -> Result<SignatureRule, PresetError> {
+fn compile_encoding(written: &SignatureText) -> Result<Encoding, PresetError> {
     const KNOWN: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
+    match &written.encoding {
+        Some(encoding) => one_of("encoding", encoding, &KNOWN, &["base64url"]),
+        None => Err(PresetError::at(written.from.span(), "the signature needs its `encoding`: hex or base64")),
+    }
+}
+
+/// Where signatures are, written so.
+pub(super) fn compile_signature(
+    text: &ProviderText,
+    written: &SignatureText,
+    encoding: Encoding,
+) -> Result<SignatureRule, PresetError> {
     not_yet("repeat", &written.repeat)?;
     let Value::String(from) = written.from.as_ref() else {
         return Err(PresetError::at(written.from.span(), "`from` is one locator; a list of them is not supported yet"));
     };
     let from = locator(text, &Spanned::new(written.from.span(), from.clone()))?;
-    if !matches!(from, Locator::Header(_) | Locator::Json(_) | Locator::Form(..)) {
-        return Err(PresetError::at(written.from.span(), "a signature is in a `header:`, `body:/` or `form:`"));
+    if !matches!(from, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..)) {
+        return Err(PresetError::at(written.from.span(), "a signature is in a `header:`, `query:`, `body:/` or `form:`"));
     }
-    let Some(encoding) = &written.encoding else {
-        return Err(PresetError::at(written.from.span(), "the signature needs its `encoding`: hex or base64"));
-    };
     let optional = |field, written: &Option<_>| written.as_ref().map(|text| filled(field, text)).transpose();
     Ok(SignatureRule {
         from,
         split: optional("split", &written.split)?,
         parts: compile_parts(written)?,
         prefix: optional("prefix", &written.prefix)?,
-        encoding: one_of("encoding", encoding, &KNOWN, &["base64url"])?,
+        encoding,
     })
 }
 
@@ -131,8 +177,13 @@ fn compile_time(text: &ProviderText, written: &TimeText) -> Result<TimeRule, Pre
         one_of("unit", unit, &[("s", ())], &["ms", "iso8601"])?;
     }
     let from = locator(text, &written.from)?;
-    if matches!(from, Locator::Body | Locator::Method | Locator::Time | Locator::Param(_)) {
-        return Err(PresetError::at(written.from.span(), "a time is in a `header:`, `signature:`, `body:/` or `form:`"));
+    let header_or_query = matches!(from, Locator::Header(_) | Locator::Query(_));
+    let of_signature = matches!(from, Locator::SignatureKey(_) | Locator::SignaturePlace(_));
+    if !(header_or_query || of_signature || matches!(from, Locator::Json(_) | Locator::Form(..))) {
+        return Err(PresetError::at(
+            written.from.span(),
+            "a time is in a `header:`, `query:`, `signature:`, `body:/` or `form:`",
+        ));
     }
     let tolerance = written.tolerance.as_ref().map(|tolerance| Duration::from_secs(*tolerance.as_ref()));
     Ok(TimeRule { from, tolerance: tolerance.unwrap_or(TOLERANCE_DEFAULT) })
@@ -159,7 +210,11 @@ fn judge_elements(check: &Check, spanned: &Spanned<CheckText>) -> Result<(), Pre
 
 fn judge_message(check: &Check, spanned: &Spanned<CheckText>, warnings: &mut Vec<PresetWarning>) -> Result<(), PresetError> {
     let span = spanned.as_ref().message.as_ref().map_or_else(|| spanned.span(), Spanned::span);
-    let of_body = |locator: &Locator| matches!(locator, Locator::Body | Locator::Json(_) | Locator::Form(..));
+    let of_body =
+        |locator: &Locator| matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
+    if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_) | Locator::Computed)) {
+        return Err(PresetError::at(span, "`{secret:…}` and `{computed}` are for a handshake only"));
+    }
     if !check.message.locators().any(of_body) {
         let message = "the message has nothing of the body: add `{body}`, or any body would pass with a captured signature";
         return Err(PresetError::at(span, message));

@@ -67,13 +67,15 @@ fn id_template(text: &ProviderText, written: &Spanned<String>) -> Result<Templat
 /// A template of the event itself: what belongs to one check alone cannot name it.
 fn readable(text: &ProviderText, written: &Spanned<String>) -> Result<Template, PresetError> {
     let template = template(text, written)?;
-    let legal =
-        |locator: &Locator| matches!(locator, Locator::Header(_) | Locator::Json(_) | Locator::Form(..) | Locator::Param(_));
-    if template.locators().all(legal) {
-        Ok(template)
-    } else {
-        Err(PresetError::at(written.span(), "id and type are read from `header:`, `body:/`, `form:` and `param:`"))
+    let of_check = |locator: &Locator| {
+        matches!(locator, Locator::Body | Locator::Method | Locator::Time)
+            || matches!(locator, Locator::Secret(_) | Locator::Computed | Locator::SignatureKey(_) | Locator::SignaturePlace(_))
+    };
+    if template.locators().any(of_check) {
+        let message = "id and type are read from `header:`, `query:`, `body:/`, `form:`, `sha256:` and `param:`";
+        return Err(PresetError::at(written.span(), message));
     }
+    Ok(template)
 }
 
 fn compile_pointer(written: &Spanned<String>) -> Result<Pointer, PresetError> {
@@ -121,7 +123,8 @@ pub(super) fn compile_ack(text: &ProviderText) -> Result<AckRule, PresetError> {
     })
 }
 
-fn status(
+/// A status within a range.
+pub(super) fn status(
     field: &str,
     written: Option<&Spanned<u16>>,
     default: u16,

@@ -1,7 +1,10 @@
 //! From a provider as written to a [`Preset`]: every load check of the language is made here.
 
 mod check;
+mod compute;
+mod credential;
 mod event;
+mod handshake;
 
 use toml::Spanned;
 
@@ -19,16 +22,19 @@ pub fn compile(name: &str, text: &ProviderText) -> Result<(Preset, Vec<PresetWar
         return Err(PresetError::nowhere(format!("`{name}` is no provider name: that is 1 to 64 of a-z, 0-9 and `-`")));
     }
     not_yet("like", &text.like)?;
-    not_yet("handshake", &text.handshake)?;
     let mut warnings = Vec::new();
     let checks = check::compile(text, &mut warnings)?;
     let event = event::compile(text, &checks)?;
+    credential::judge_readers(&event, text, &checks)?;
+    let methods = compile_methods(text)?;
     let preset = Preset {
         name: name.into(),
         title: text.title.clone(),
         docs: text.docs.clone(),
+        setup: text.setup.clone(),
         mark: text.mark.as_ref().map(compile_mark).transpose()?,
-        methods: compile_methods(text)?,
+        handshakes: handshake::compile(text, &methods, &checks)?,
+        methods,
         body_limit: text.body_limit.as_ref().map(compile_body_limit).transpose()?,
         params: text.params.clone(),
         checks,
@@ -49,12 +55,13 @@ fn compile_methods(text: &ProviderText) -> Result<Vec<Box<str>>, PresetError> {
     if methods.is_empty() {
         return Err(PresetError::nowhere("`methods` is empty: no delivery could ever come"));
     }
-    let upper = |method: &Spanned<String>| {
-        let legal = !method.as_ref().is_empty() && method.as_ref().bytes().all(|byte| byte.is_ascii_uppercase());
-        let error = || PresetError::at(method.span(), format!("`{}` is no method in upper case", method.as_ref()));
-        if legal { Ok(method.as_ref().as_str().into()) } else { Err(error()) }
-    };
-    methods.iter().map(upper).collect()
+    methods.iter().map(compile_method).collect()
+}
+
+fn compile_method(method: &Spanned<String>) -> Result<Box<str>, PresetError> {
+    let legal = !method.as_ref().is_empty() && method.as_ref().bytes().all(|byte| byte.is_ascii_uppercase());
+    let error = || PresetError::at(method.span(), format!("`{}` is no method in upper case", method.as_ref()));
+    if legal { Ok(method.as_ref().as_str().into()) } else { Err(error()) }
 }
 
 fn compile_body_limit(bytes: &Spanned<u32>) -> Result<usize, PresetError> {

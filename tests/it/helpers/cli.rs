@@ -69,6 +69,21 @@ fn check(text: &str) {
     assert!(!text.contains("panicked at") && !text.contains("stack backtrace"), "a panic:\n{text}");
 }
 
+/// Runs a command to its end: exit code, stdout, stderr.
+#[track_caller]
+fn ended(mut command: Command) -> (i32, Vec<u8>, Vec<u8>) {
+    let child = command.spawn().expect("the binary runs");
+    let pid = Pid::from_child(&child);
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(PATIENCE) else {
+        kill_process(pid, Signal::KILL).expect("our own child");
+        panic!("hookgate {:?} did not end", command.get_args().collect::<Vec<_>>());
+    };
+    let output = output.expect("an end");
+    (output.status.code().expect("no signal ended it"), output.stdout, output.stderr)
+}
+
 impl Cli {
     /// An empty directory; the demo's secrets are in its environment, proxies that nobody may use too.
     pub(crate) fn new() -> Self {
@@ -129,7 +144,23 @@ impl Cli {
     /// Runs a command to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
-        let output = self.bytes(args);
+        self.text(self.command(args))
+    }
+
+    /// The same with more variables, and with a file as stdin.
+    #[track_caller]
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(String, String)], stdin: Option<&str>) -> Output {
+        let mut command = self.command(args);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        if let Some(name) = stdin {
+            command.stdin(std::fs::File::open(self.path(name)).expect("the file is there"));
+        }
+        self.text(command)
+    }
+
+    #[track_caller]
+    fn text(&self, command: Command) -> Output {
+        let output = ended(command);
         let [stdout, stderr] = [output.1, output.2].map(|bytes| String::from_utf8(bytes).expect("text"));
         check(&stdout);
         check(&stderr);
@@ -139,16 +170,7 @@ impl Cli {
     /// The same with the exact bytes of stdout and stderr, which are not looked at.
     #[track_caller]
     pub(crate) fn bytes(&self, args: &[&str]) -> (i32, Vec<u8>, Vec<u8>) {
-        let child = self.command(args).spawn().expect("the binary runs");
-        let pid = Pid::from_child(&child);
-        let (done, ended) = mpsc::channel();
-        thread::spawn(move || done.send(child.wait_with_output()));
-        let Ok(output) = ended.recv_timeout(PATIENCE) else {
-            kill_process(pid, Signal::KILL).expect("our own child");
-            panic!("`hookgate {}` did not end", args.join(" "));
-        };
-        let output = output.expect("an end");
-        (output.status.code().expect("no signal ended it"), output.stdout, output.stderr)
+        ended(self.command(args))
     }
 
     /// Starts a command that goes on.

@@ -74,8 +74,8 @@ pub(crate) fn admitted_with(source_name: &str, event_id: &str, number: u64, padd
     headers.push("content-type", "application/json");
     headers.push("x-signature", signature);
     let received_at = Timestamp(BEGIN.0 + i64::try_from(number).expect("a small number"));
-    let delivery = Delivery { id: delivery(number), method: "POST".into(), headers, body, received_at };
-    verifier(source_name).verify(&delivery, BEGIN).expect("rightly signed")
+    let delivery = Delivery { id: delivery(number), method: "POST".into(), query: "".into(), headers, body, received_at };
+    verifier(source_name).verify(&delivery, BEGIN).expect("rightly signed").event().expect("an event")
 }
 
 fn verifier(source_name: &str) -> Arc<Verifier> {

@@ -13,6 +13,7 @@ pub(crate) mod sender;
 pub(crate) mod store;
 pub(crate) mod target;
 pub(crate) mod tls;
+pub(crate) mod transcript;
 
 /// How long a test waits for what must come. Only a test that fails waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

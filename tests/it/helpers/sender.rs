@@ -48,6 +48,27 @@ pub(crate) fn standard_webhooks_signature(secret: &str, id: &str, time: &str, bo
     STANDARD.encode(tag(hmac::HMAC_SHA256, &key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]))
 }
 
+/// Slack: `X-Slack-Signature: v0=..` over `v0:`, time, `:` and body, hex, the secret's text is the key.
+pub(crate) fn slack(secret: &str, now_s: i64, content_type: &str, body: &[u8]) -> Fields {
+    let time = now_s.to_string();
+    let signature = hex_text(&tag(hmac::HMAC_SHA256, secret.as_bytes(), &[b"v0:", time.as_bytes(), b":", body]));
+    fields(&[
+        ("Content-Type", content_type),
+        ("X-Slack-Request-Timestamp", &time),
+        ("X-Slack-Signature", &format!("v0={signature}")),
+    ])
+}
+
+/// GitLab with a secret token: the token itself, ids and types in headers that nothing signs.
+pub(crate) fn gitlab(token: &str, id: &str) -> Fields {
+    fields(&[
+        ("Content-Type", "application/json"),
+        ("X-Gitlab-Event", "Push Hook"),
+        ("Idempotency-Key", id),
+        ("X-Gitlab-Token", token),
+    ])
+}
+
 /// An HMAC over parts.
 pub(crate) fn tag(algorithm: hmac::Algorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut context = hmac::Context::with_key(&hmac::Key::new(algorithm, key));

@@ -22,7 +22,6 @@ fn error(text: &str, at: &str) -> String {
 #[test]
 fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     for (written, name) in [
-        ("[[providers.acme.handshake]]\nwhen = []\n", "handshake"),
         ("[providers.acme.event]\nderive = 'body'\nbatch = '/items'\n", "batch"),
         ("[providers.acme.event]\nderive = 'body'\nredact = ['body:/x']\n", "redact"),
         ("[providers.acme.event]\nderive = 'body'\ntime = '{body:/x}'\n", "time"),
@@ -34,16 +33,13 @@ fn what_the_language_has_and_this_version_has_not_is_refused_by_name() {
     let message = error(&format!("[providers.acme]\nlike = 'stripe'\n{CHECK}{EVENT}"), "stripe");
     assert!(message.contains("`like` is not supported yet"), "{message}");
     for (field, at) in [
-        ("kind = 'token'", "token"),
         ("kind = 'public-key'", "public-key"),
-        ("kind = 'none'", "none"),
         ("algorithm = 'sha1'", "sha1"),
         ("require = [['{body}', 'x']]", "x"),
         ("each = '/items'", "/items"),
         ("key = { derive = 'sha1' }", "sha1"),
         ("key = { encoding = 'pem' }", "pem"),
         ("time = { from = 'header:T', unit = 'ms' }", "ms"),
-        ("time = { from = 'query:t' }", "query:t"),
         ("message = '{url}{body}'", "{url}"),
         ("message = '{secret}{body}'", "{secret}"),
         ("signature = { from = 'header:S', encoding = 'base64url' }", "base64url"),
@@ -181,4 +177,134 @@ fn head_and_names_keep_their_rules() {
     let text = format!("{CHECK}{EVENT}").replace("acme", "\"a b\"");
     let providers = ProvidersText::parse(&text).expect("right shape").providers;
     assert!(compile("a b", &providers["a b"]).expect_err("no name").message.contains("no provider name"));
+}
+
+const TOKEN: &str = "[[providers.acme.check]]\nkind = 'token'\nsignature = { from = 'header:X-Token' }\n";
+
+#[test]
+fn a_token_is_compared_as_it_stands_and_says_where_it_is() {
+    for (check, expected) in [
+        ("kind = 'token'\n", "needs its `signature`"),
+        ("kind = 'token'\nsignature = { from = 'header:T', encoding = 'hex' }\n", "no `encoding`"),
+        ("kind = 'token'\nalgorithm = 'sha256'\nsignature = { from = 'header:T' }\n", "no `algorithm`"),
+        ("kind = 'token'\nmessage = '{body}'\nsignature = { from = 'header:T' }\n", "no `message`"),
+        ("kind = 'token'\ntime = { from = 'header:X' }\nsignature = { from = 'header:T' }\n", "no `time`"),
+        ("kind = 'token'\nkey = { strip = 'x' }\nsignature = { from = 'header:T' }\n", "no `key`"),
+        ("kind = 'token'\nsignature = { from = 'method' }\n", "a signature is in"),
+        ("kind = 'basic'\nsignature = { from = 'header:T' }\n", "reads the header `Authorization`"),
+    ] {
+        let message = error(&format!("[[providers.acme.check]]\n{check}{EVENT}"), "");
+        assert!(message.contains(expected), "{check}: {message}");
+    }
+    let (preset, warnings) = load(&format!("{TOKEN}{EVENT}")).expect("right");
+    assert_eq!(warnings, []);
+    assert!(preset.sentence(None, None).contains("proves who sends, not what the body says"));
+    let (_, warnings) = load(&format!("{}{EVENT}", TOKEN.replace("header:X-Token", "form:token"))).expect("right");
+    assert!(warnings.len() == 1 && warnings[0].message.contains("stored and handed on"), "{warnings:?}");
+}
+
+#[test]
+fn a_token_covers_no_id_and_becomes_none() {
+    let signed = format!("{TOKEN}[providers.acme.event]\nid = ['{{body:/id}}']\nid_signed = true\n");
+    assert!(error(&signed, "true").contains("does not cover the id"));
+    for event in ["id = ['{header:x-token}']", "id = ['{body:/id}']\ntype = ['{header:X-Token}']"] {
+        let message = error(&format!("{TOKEN}[providers.acme.event]\n{event}\n"), "");
+        assert!(message.contains("the secret itself"), "{event}: {message}");
+    }
+}
+
+#[test]
+fn a_handshake_keeps_its_rules() {
+    for (fields, expected) in [
+        ("", "`when` is empty"),
+        ("verified = true", "`when` is empty"),
+        ("when = [['{query:a}', 'b', 'c']]", "a condition is"),
+        ("when = [[]]", "a condition is"),
+        ("when = ['{query:a}']", "a condition is"),
+        ("when = [{ value = '{query:a}', regex = 'b' }]", "`regex` is not supported yet"),
+        ("when = [['a', 'b']]", "a variable of the request"),
+        ("when = [['{body}', 'b']]", "a condition reads"),
+        ("when = [['{time}', 'b']]", "a condition reads"),
+        ("when = [['{secret:a}']]", "stands alone on one side"),
+        ("when = [['{query:a}', 'x{secret:a}']]", "stands alone on one side"),
+        ("when = [['{secret:a}', '{secret:b}']]", "stands alone on one side"),
+        ("when = [['{query:a}']]\nmethod = 'get'", "upper case"),
+        ("when = [['{query:a}']]\nlimit = 513", "1 to 512"),
+        ("when = [['{query:a}']]\nlimit = 0", "1 to 512"),
+        ("when = [['{query:a}']]\nrespond = { body = '{computed}' }", "needs a `compute` table"),
+        ("when = [['{query:a}']]\nlearn = { slot = 'signing' }", "`learn` is not supported yet"),
+        ("when = [['{query:a}']]\nrespond = { body = '{query:a}', type = 'text/html' }", "only be `text/plain`"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1 }, type = 'text/plain' }", "only be `application/json`"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1 }, body = 'x' }", "both there"),
+        ("when = [['{query:a}']]\nrespond = { json = 'x' }", "`json` is a table"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = 1.5 } }", "whole numbers"),
+        ("when = [['{query:a}']]\nrespond = { body = '{secret:verify}' }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { body = '{body}' }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { json = { a = ['{sha256:hex:body}'] } }", "an answer is made of"),
+        ("when = [['{query:a}']]\nrespond = { status = 302 }", "200 to 299"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Set-Cookie = 'x' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Content-Type = 'text/html' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { Location = 'x' } }", "not a preset's to set"),
+        ("when = [['{query:a}']]\nrespond = { headers = { 'a b' = 'x' } }", "no header name"),
+        ("when = [['{query:a}']]\nrespond = { headers = { A = \"x\\r\\ny\" } }", "no control characters"),
+    ] {
+        let message = error(&format!("{CHECK}{EVENT}[[providers.acme.handshake]]\n{fields}\n"), "");
+        assert!(message.contains(expected), "{fields}: {message}");
+    }
+    let message = error(&with("message = '{secret:signing}{body}'"), "secret");
+    assert!(message.contains("for a handshake only"), "{message}");
+    let (preset, _) = load(&format!("{CHECK}{EVENT}[[providers.acme.handshake]]\nmethod = 'GET'\n")).expect("any GET");
+    assert_eq!(preset.taken_methods(), ["POST", "GET"]);
+}
+
+#[test]
+fn a_handshake_computes_over_the_request_and_never_what_a_check_takes() {
+    let with = |compute: &str, verified: bool, message: &str| {
+        format!(
+            "{CHECK}message = '{message}'\n{EVENT}[[providers.acme.handshake]]\nwhen = [['{{query:a}}']]\nverified = {verified}\n\
+             compute = {{ {compute} }}\nrespond = {{ json = {{ b = '{{computed}}' }} }}\n"
+        )
+    };
+    let hmac = "kind = 'hmac', algorithm = 'sha256', encoding = 'hex', message = '{query:a}'";
+    assert!(load(&with(hmac, true, "{body}")).is_ok());
+    assert!(load(&with(hmac, false, "{body}")).is_ok());
+    assert!(load(&with(hmac, true, "{body:/id}")).is_ok(), "the check has passed before");
+    for message in ["{body:/id}", "{sha256:hex:body}", "{form:id}"] {
+        let fault = error(&with(hmac, false, message), "");
+        assert!(fault.contains("anybody could have signed"), "{message}: {fault}");
+        let other = format!("{hmac}, secret = 'other'");
+        assert!(load(&with(&other, false, message)).is_ok(), "another secret: {message}");
+    }
+    for (compute, expected) in [
+        (hmac.replace("'hmac'", "'hash'"), "not supported yet"),
+        (hmac.replace("sha256", "sha1"), "not supported yet"),
+        (hmac.replace("hex", "octal"), "is none of hex, base64"),
+        (hmac.replace("{query:a}", "{body}"), "is made of"),
+        (hmac.replace("{query:a}", "{secret:x}"), "is made of"),
+        (hmac.replace("{query:a}", "text"), "is made of"),
+    ] {
+        let fault = error(&with(&compute, true, "{body}"), "");
+        assert!(fault.contains(expected), "{compute}: {fault}");
+    }
+}
+
+#[test]
+fn a_check_that_proves_nothing_stands_alone_and_says_so() {
+    let none = "[[providers.acme.check]]\nkind = 'none'\n";
+    let (preset, _) = load(&format!("{none}{EVENT}")).expect("right");
+    assert!(preset.is_unsigned() && preset.slots().is_empty() && preset.allowed(None).is_empty());
+    let all = ["default".to_owned()];
+    assert!(preset.sentence(Some(&all), None).starts_with("not signed: whoever knows the URL can send"));
+    assert!(error(&format!("{none}{}{EVENT}", CHECK.replace("kind", "id = 'other'\nkind")), "").contains("stands alone"));
+    for (field, expected) in [
+        ("algorithm = 'sha256'", "no `algorithm`"),
+        ("secret = 'x'", "neither `secret` nor `signature`"),
+        ("signature = { from = 'header:S' }", "neither `secret` nor `signature`"),
+        ("message = '{body}'", "no `message`"),
+    ] {
+        let fault = error(&format!("{none}{field}\n{EVENT}"), "");
+        assert!(fault.contains(expected), "{field}: {fault}");
+    }
+    let signed = format!("{none}[providers.acme.event]\nid = ['{{body:/id}}']\nid_signed = true\n");
+    assert!(error(&signed, "true").contains("does not cover the id"));
 }

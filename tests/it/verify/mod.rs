@@ -2,6 +2,7 @@
 
 mod bodies;
 mod fixtures;
+mod handshakes;
 mod headers;
 mod ids;
 mod language;
@@ -12,6 +13,7 @@ mod resign;
 mod secrets;
 mod signatures;
 mod times;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +106,7 @@ pub(crate) fn delivery(fields: &[(String, String)], body: impl AsRef<[u8]>) -> D
     Delivery {
         id: DeliveryId(Uuid::from_u128(7)),
         method: "POST".into(),
+        query: "".into(),
         headers,
         body: Bytes::copy_from_slice(body.as_ref()),
         received_at: NOW,
@@ -111,7 +114,7 @@ pub(crate) fn delivery(fields: &[(String, String)], body: impl AsRef<[u8]>) -> D
 }
 
 pub(crate) fn verify(verifier: &Verifier, fields: &[(String, String)], body: impl AsRef<[u8]>) -> Result<Admitted, Refusal> {
-    verifier.verify(&delivery(fields, body), NOW)
+    verifier.verify(&delivery(fields, body), NOW).map(|passed| passed.event().expect("an event"))
 }
 
 /// `accepted`, or the refusal's code.
