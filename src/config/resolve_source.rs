@@ -154,7 +154,7 @@ fn verifier(
         source: source.clone(),
         preset: Arc::clone(preset),
         secrets: found,
-        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
+        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()).or_else(|| signed_alone(preset, secrets)),
         tolerance: resolve_limits::tolerance(text)?,
         params: text.params.clone(),
         kept_headers: context.kept.to_vec(),
@@ -166,6 +166,15 @@ fn verifier(
         let span = culprit.unwrap_or_else(|| name.span());
         ConfigError::at(span, format!("source `{source}`: {error}"))
     })
+}
+
+/// The checks that compute something, where the file names a secret for one: while that secret is not there the source waits for it,
+/// and a token that was configured beside it is no way in.
+fn signed_alone(preset: &Preset, secrets: &[NamedSecret]) -> Option<Vec<String>> {
+    let is_named = |slot: &str| secrets.iter().any(|named| named.slot == slot);
+    let (sent, signed): (Vec<_>, Vec<_>) = preset.allowed(None).into_iter().partition(|check| check.algorithm.is_credential());
+    let applies = !sent.is_empty() && signed.iter().any(|check| is_named(&check.slot));
+    applies.then(|| signed.iter().map(|check| check.id.to_string()).collect())
 }
 
 /// Secrets that are named and absent, or short enough to be guessed.

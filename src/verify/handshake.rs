@@ -146,6 +146,7 @@ fn echo(template: &Template, computed: Option<&str>, reading: &Reading<'_>, limi
         };
         let value = match (locator, reading.read(locator)) {
             (Locator::Computed, _) => computed.ok_or(Refusal::HandshakeUnfit)?.as_bytes(),
+            (_, Value::Text([])) if optional => continue,
             (_, Value::Text(value)) => value,
             (_, Value::Absent | Value::NotJson) if optional => continue,
             _ => return Err(Refusal::HandshakeUnfit),

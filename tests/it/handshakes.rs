@@ -236,6 +236,17 @@ async fn a_wrong_token_claims_no_id_and_learns_of_none() {
     assert_eq!(gateway.rows("event"), 1);
 }
 
+#[tokio::test]
+async fn a_signing_secret_that_is_named_but_not_there_lets_no_token_in() {
+    let both = "secrets = [{ env = \"HOOKGATE_TEST_IS_NOT_SET\" }, { literal = \"canary-token-of-gitlab-0123456789\", slot = \"token\" }]";
+    let gateway = Gateway::start(&format!("[sources.gitlab]\nprovider = \"gitlab\"\n{both}\n")).await;
+    let answer = gateway.send(&gitlab(TOKEN, "one", b"{}")).await;
+    assert_eq!((answer.status, problem(&answer).as_str()), (503, "source-not-ready"));
+    let named = format!("[sources.gitlab]\nprovider = \"gitlab\"\nallow = [\"signing\", \"token\"]\n{both}\n");
+    let gateway = Gateway::start(&named).await;
+    assert_eq!(gateway.send(&gitlab(TOKEN, "one", b"{}")).await.status, 200, "who names both wants both");
+}
+
 #[test]
 fn an_unsigned_source_is_warned_of_wherever_it_is_looked_at() {
     let provider = "[[providers.open.check]]\nkind = \"none\"\n[providers.open.event]\nid = [\"{body:/id}\"]\n[sources.open]\nprovider = \"open\"\n";
