@@ -1,5 +1,6 @@
 //! The gateway as one value: assembled from settings and a store, started, and stopped in order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
-use crate::handler::{Handler, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
+use crate::handler::{Closure, Handler, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Print, Printer, Resign};
 use crate::ledger::{Journal, Ledger};
 use crate::model::{Ack, HandlerName, Headers, SourceName};
 use crate::verify::Verifier;
@@ -30,6 +31,8 @@ pub struct Voices {
     pub tell: Tell,
     /// What the built-in printer does with an event.
     pub print: Print,
+    /// What the handlers do that are closures of this process, by their names.
+    pub in_process: BTreeMap<HandlerName, Closure>,
 }
 
 impl Gateway {
@@ -53,7 +56,7 @@ impl Gateway {
         let workers = settings
             .handlers
             .iter()
-            .map(|handler| worker(handler, settings, &voices.print).map_err(|error| (handler.name.clone(), error)))
+            .map(|handler| worker(handler, settings, &voices).map_err(|error| (handler.name.clone(), error)))
             .collect::<Result<Vec<_>, _>>()?;
         for worker in workers {
             outbox.start(worker).await;
@@ -125,9 +128,13 @@ fn source_settings(source: &SourceSettings) -> GatewaySource {
     }
 }
 
-fn worker(handler: &HandlerSettings, settings: &Settings, print: &Print) -> Result<Worker, InvalidKey> {
+fn worker(handler: &HandlerSettings, settings: &Settings, voices: &Voices) -> Result<Worker, InvalidKey> {
     let called: Arc<dyn Handler> = match &handler.kind {
-        HandlerKind::Printer => Arc::new(Printer(Arc::clone(print))),
+        HandlerKind::Printer => Arc::new(Printer(Arc::clone(&voices.print))),
+        HandlerKind::InProcess => {
+            let closure = voices.in_process.get(&handler.name).ok_or(InvalidKey::Closure)?;
+            Arc::new(InProcess(Arc::clone(closure)))
+        }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
             url: http.url.clone(),
             headers: http.headers.clone(),

@@ -1,4 +1,12 @@
-#![doc = include_str!("ARCHITECTURE.md")]
+#![doc = include_str!("LIBRARY.md")]
+
+pub mod embed;
+
+pub use embed::{Builder, Event, Gateway, Handler, HandlerError, OpenError, Source};
+pub use model::Secret;
+
+#[doc = include_str!("ARCHITECTURE.md")]
+pub mod architecture {}
 
 pub mod model;
 

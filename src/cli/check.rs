@@ -93,6 +93,7 @@ fn secret_sentence(source: &SourceSettings, secret: &crate::config::NamedSecret)
 pub(super) fn handler_target(handler: &HandlerSettings) -> String {
     match &handler.kind {
         HandlerKind::Printer => "prints each event here".to_owned(),
+        HandlerKind::InProcess => "is called in this process".to_owned(),
         HandlerKind::Http(http) => {
             let mut url = http.url.clone();
             url.set_query(None);
@@ -108,7 +109,7 @@ fn handler_sentence(handler: &HandlerSettings) -> String {
     };
     let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };
     let signed = match &handler.kind {
-        HandlerKind::Printer => "",
+        HandlerKind::Printer | HandlerKind::InProcess => "",
         HandlerKind::Http(http) if http.resign => ", signed anew as the provider does",
         HandlerKind::Http(_) => ", signed by Standard Webhooks",
     };

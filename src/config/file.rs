@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use crate::preset::ProviderText;
 
@@ -183,6 +184,9 @@ pub struct HandlerText {
     /// Statuses that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,
+    /// Whether it is a closure of the program that embeds the gateway. No file can say it.
+    #[serde(skip)]
+    pub in_process: bool,
 }
 
 /// A secret: exactly one of `env`, `file` and `literal`.
@@ -197,6 +201,9 @@ pub struct SecretText {
     pub literal: Option<String>,
     /// Which of the preset's secrets it is.
     pub slot: Option<String>,
+    /// The secret itself, handed over by a program that embeds the gateway. No file can say it.
+    #[serde(skip)]
+    pub given: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for SecretText {

@@ -4,6 +4,7 @@
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
 mod demo;
+mod embedded;
 mod error;
 mod file;
 mod resolve;
@@ -22,8 +23,11 @@ use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
+pub use embedded::embedded;
+pub(crate) use embedded::{handler_text, source_text, unplaced};
 pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use error::{blanked, nearest};
+pub(crate) use file::{AckText, DurationText, HandlerText, OnMismatchText, SecretText, SizeText, SourceText};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
@@ -177,6 +181,8 @@ pub enum HandlerKind {
     Http(HttpSettings),
     /// Printed by `serve`.
     Printer,
+    /// A closure of the program that embeds the gateway, known there by the handler's name.
+    InProcess,
 }
 
 /// How an HTTP handler is called.

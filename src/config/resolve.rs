@@ -75,25 +75,54 @@ pub fn load_text(
     keys: Keys,
 ) -> Result<Settings, ConfigError> {
     let written: ConfigText = toml::from_str(content)?;
-    let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
-    let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
-    let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
-    let database = database(flags, env, written.database.as_ref())?;
-    let admin_token = admin_token(&written, env, loopback, keys)?;
-    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
-        return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
-            .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+    let listeners = Listeners::of(&written, flags, env, keys)?;
+    meant(&written, listeners, path, flags, env, keys)
+}
+
+/// Who listens where, and what an operator must present.
+pub(super) struct Listeners {
+    pub(super) listen: SocketAddr,
+    pub(super) admin_listen: SocketAddr,
+    pub(super) admin_token: Option<crate::model::Secret>,
+    pub(super) loopback: Loopback,
+}
+
+impl Listeners {
+    fn of(written: &ConfigText, flags: &Flags, env: &Environment, keys: Keys) -> Result<Self, ConfigError> {
+        let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
+        let admin_listen =
+            address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
+        let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
+        let admin_token = admin_token(written, env, loopback, keys)?;
+        if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+            return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
+                .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
+        }
+        Ok(Self { listen, admin_listen, admin_token, loopback })
     }
-    let presets = presets(&written)?;
+}
+
+/// Everything of a configuration but the listeners.
+pub(super) fn meant(
+    written: &ConfigText,
+    listeners: Listeners,
+    path: Option<&Path>,
+    flags: &Flags,
+    env: &Environment,
+    keys: Keys,
+) -> Result<Settings, ConfigError> {
+    let Listeners { listen, admin_listen, admin_token, loopback } = listeners;
+    let database = database(flags, env, written.database.as_ref())?;
+    let presets = presets(written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
     let context = HandlerContext { env, loopback, database: &database, keys, sources: &source_names };
     for (name, handler) in &written.handlers {
-        all_handlers.push(resolve_handler::resolve(name, handler, &context)?);
+        all_handlers.push(resolve_handler::resolve(name, handler, &context).map_err(|error| error.of("handler", name))?);
     }
     if let Some(url) = &flags.forward_to {
-        resolve_handler::check_forward_to(&written)?;
+        resolve_handler::check_forward_to(written)?;
         all_handlers.push(resolve_handler::forward_to(url, &context)?);
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
@@ -102,13 +131,14 @@ pub fn load_text(
     let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        sources.push(resolve_source::resolve(name, source, &context, &mut warnings)?);
+        let resolved = resolve_source::resolve(name, source, &context, &mut warnings);
+        sources.push(resolved.map_err(|error| error.of("source", name))?);
     }
     if sources.is_empty() {
         return Err(ConfigError::plain("the config has no source")
             .help("add a table such as [sources.stripe] with provider = \"stripe\""));
     }
-    resolve_handler::check_resign(&written, &sources)?;
+    resolve_handler::check_resign(written, &sources)?;
     Ok(Settings {
         file: path.map(Path::to_path_buf),
         listen,

@@ -52,6 +52,24 @@ pub(super) fn resolve(
     let handler = HandlerName::parse(name.get_ref())
         .map_err(|error| ConfigError::at(name.span(), format!("handler `{}`: {error}", name.get_ref())))?;
     let sources = text.sources.as_ref().map(|names| names.iter().map(|name| source(name, context)).collect()).transpose()?;
+    let kind = if text.in_process { HandlerKind::InProcess } else { HandlerKind::Http(http(text, context)?) };
+    Ok(HandlerSettings {
+        name: handler,
+        sources,
+        events: text.events.iter().flatten().map(super::resolve_source::glob).collect::<Result<_, _>>()?,
+        kind,
+        timeout: timeout(text)?,
+        concurrency: match &text.concurrency {
+            None => CONCURRENCY,
+            Some(calls) if (1..=CONCURRENCY_MAX).contains(calls.get_ref()) => *calls.get_ref(),
+            Some(calls) => return Err(ConfigError::at(calls.span(), format!("`concurrency` is 1 to {CONCURRENCY_MAX}"))),
+        },
+        retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
+        final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
+    })
+}
+
+fn http(text: &HandlerText, context: &HandlerContext<'_>) -> Result<HttpSettings, ConfigError> {
     let headers = match context.keys {
         Keys::Leave => Vec::new(),
         Keys::Make | Keys::Look => {
@@ -59,7 +77,7 @@ pub(super) fn resolve(
         }
     };
     let forward_headers = text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?;
-    let http = HttpSettings {
+    Ok(HttpSettings {
         url: url(text.url.get_ref()).map_err(|message| ConfigError::at(text.url.span(), message))?,
         headers,
         forward_headers,
@@ -69,20 +87,6 @@ pub(super) fn resolve(
             Some(written) => Some(own_key(written, context)?),
         },
         resign: text.resign,
-    };
-    Ok(HandlerSettings {
-        name: handler,
-        sources,
-        events: text.events.iter().flatten().map(super::resolve_source::glob).collect::<Result<_, _>>()?,
-        kind: HandlerKind::Http(http),
-        timeout: timeout(text)?,
-        concurrency: match &text.concurrency {
-            None => CONCURRENCY,
-            Some(calls) if (1..=CONCURRENCY_MAX).contains(calls.get_ref()) => *calls.get_ref(),
-            Some(calls) => return Err(ConfigError::at(calls.span(), format!("`concurrency` is 1 to {CONCURRENCY_MAX}"))),
-        },
-        retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
-        final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
     })
 }
 
@@ -123,7 +127,7 @@ pub(super) fn of_kind(name: HandlerName, kind: HandlerKind) -> HandlerSettings {
 pub(super) fn forwarded_names(handlers: &[HandlerSettings]) -> Vec<String> {
     let named = handlers.iter().filter_map(|handler| match &handler.kind {
         HandlerKind::Http(http) => http.forward_headers.as_deref(),
-        HandlerKind::Printer => None,
+        HandlerKind::Printer | HandlerKind::InProcess => None,
     });
     named.flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -34,9 +34,10 @@ pub struct NamedSecret {
 /// More or fewer than one of `env`, `file` and `literal`; an empty or unreadable secret; a literal off loopback.
 pub(super) fn load(text: &Spanned<SecretText>, env: &Environment, loopback: Loopback) -> Result<NamedSecret, ConfigError> {
     let at = |message: String| ConfigError::at(text.span(), message);
-    let SecretText { env: variable, file, literal, slot } = text.get_ref();
+    let SecretText { env: variable, file, literal, slot, given } = text.get_ref();
     let slot = slot.clone().unwrap_or_else(|| "signing".to_owned());
     let (origin, bytes) = match (variable, file, literal) {
+        _ if given.is_some() => ("the program".to_owned(), given.as_ref().map(|bytes| bytes.to_vec())),
         (Some(name), None, None) => (format!("env {name}"), env.var(name).map(String::into_bytes)),
         (None, Some(path), None) => (format!("file {path}"), read_file(Path::new(path)).map_err(at)?),
         (None, None, Some(_)) if loopback == Loopback::No => {

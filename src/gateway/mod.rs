@@ -5,6 +5,7 @@
 mod content;
 mod decide;
 mod load;
+mod log;
 mod notice;
 mod outbox;
 mod problem;

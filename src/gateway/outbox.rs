@@ -213,12 +213,9 @@ fn call(worker: &Worker, work: Work, timeout: Duration, now: Timestamp) -> (Leas
 }
 
 /// `source/event_id/handler`: the same at each attempt and each redrive. Each handler's own, as each has its own effect.
-///
-/// A structured-field string needs `"` and `\` escaped; the key is what the string means.
 fn idempotency_key(work: &Work, handler: &HandlerName) -> Arc<str> {
     let key = format!("{}/{}/{handler}", work.source, work.event_id);
-    let key = if key.len() > KEY_BYTES_MAX { format!("sha256:{}", sha256_hex(key.as_bytes())) } else { key };
-    key.replace('\\', "\\\\").replace('"', "\\\"").into()
+    if key.len() > KEY_BYTES_MAX { format!("sha256:{}", sha256_hex(key.as_bytes())).into() } else { key.into() }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {

@@ -4,6 +4,7 @@
 
 mod call;
 mod http;
+mod in_process;
 mod printer;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use crate::model::{DeliveryId, EventId, HandlerName, Headers, Outcome, SourceName, Timestamp};
 
 pub use http::{HttpHandler, HttpHandlerSettings, InvalidKey, Resign};
+pub use in_process::{Closure, InProcess};
 pub use printer::{Print, Printer};
 
 /// One event, offered to one handler, for the n-th time.
@@ -38,7 +40,7 @@ pub struct Call {
     pub attempt: u32,
     /// How often it was redriven.
     pub redrives: u32,
-    /// One unchanging key for this event and handler.
+    /// One unchanging key for this event and handler, as it is meant: without quotes and escapes.
     pub idempotency_key: Arc<str>,
     /// The kept headers of the first delivery.
     pub headers: Headers,
@@ -48,6 +50,15 @@ pub struct Call {
     pub timeout: Duration,
     /// The wall clock now, for signatures.
     pub now: Timestamp,
+}
+
+impl Call {
+    /// What the sender said, as far as it was kept and may reach a handler: nothing under our own names, and nothing that spoke of the
+    /// sender's connection.
+    pub fn forwarded(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        let ours = |name: &str| name.starts_with("hookgate-") || name == "idempotency-key";
+        self.headers.iter().filter(move |(name, _)| !ours(name) && !Headers::is_of_connection(name))
+    }
 }
 
 /// One that gets events.

@@ -18,6 +18,17 @@ pub enum Outcome {
     Unsent(String),
     /// No complete answer at all: not reached, reset, broken. Holds a reason for people, without secrets.
     Broken(String),
+    /// A handler in this process returned `Ok`.
+    Succeeded,
+    /// A handler in this process returned an error. Holds its words, as they may be shown.
+    Failed {
+        /// What it said.
+        reason: String,
+        /// How long it wants to be left alone, where it said so.
+        retry_after: Option<Duration>,
+    },
+    /// A handler in this process said "never again". Holds its words, as they may be shown.
+    Refused(String),
 }
 
 impl Outcome {
@@ -29,6 +40,9 @@ impl Outcome {
             Self::TimedOut => "timed-out",
             Self::Unsent(_) => "unsent",
             Self::Broken(_) => "broken",
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Refused(_) => "refused",
         }
     }
 
@@ -41,11 +55,12 @@ impl Outcome {
         }
     }
 
-    /// What went wrong, where the handler could not say so itself.
+    /// What went wrong, where no status says so.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::Answered { .. } => None,
+            Self::Answered { .. } | Self::Succeeded => None,
+            Self::Failed { reason, .. } | Self::Refused(reason) => Some(reason),
             Self::TimedOut => Some("no answer before the deadline"),
             Self::Unsent(reason) | Self::Broken(reason) => Some(reason),
         }

@@ -141,7 +141,8 @@ pub struct AttemptReport {
     pub started_at: Timestamp,
     /// How long it took, in microseconds. None where the gateway stopped meanwhile.
     pub duration_us: Option<u64>,
-    /// How it ended: `answered`, `timed-out`, `broken`, `unsent`, or `lost` where the gateway stopped meanwhile or the lease ended.
+    /// How it ended: `answered`, `timed-out`, `broken`, `unsent`; of a handler in the gateway's process `succeeded`, `failed` or
+    /// `refused`; or `lost` where the gateway stopped meanwhile or the lease ended.
     pub outcome: String,
     /// The status that the handler answered.
     pub status: Option<u16>,

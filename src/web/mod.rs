@@ -34,15 +34,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// The socket cannot be used.
 pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: Duration) -> std::io::Result<Server> {
-    let receiver = web::Data::from(Arc::clone(gateway.receiver()));
-    let body_deadline = web::Data::new(ingest::BodyDeadline(limits.body_deadline));
+    let deliveries = deliveries(gateway, limits.body_deadline, ());
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(receiver.clone())
-            .app_data(body_deadline.clone())
-            // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
-            .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
+            .configure(deliveries.clone())
             .service(web::resource("/healthz").to(public_healthz))
             .default_service(web::to(public_not_found))
     });
@@ -58,21 +54,44 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
         .run())
 }
 
+/// `/hooks/{source}` for any [`App`] or [`Scope`](actix_web::Scope), whose own data and default service it leaves alone. `owner` lives
+/// as long as the routes do.
+pub fn deliveries<O: Clone + Send + 'static>(
+    gateway: &Gateway,
+    body_deadline: Duration,
+    owner: O,
+) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
+    let receiver = web::Data::from(Arc::clone(gateway.receiver()));
+    let body_deadline = web::Data::new(ingest::BodyDeadline(body_deadline));
+    move |config| {
+        // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
+        let hooks = web::resource("/hooks/{source:.*}").app_data(receiver).app_data(body_deadline).app_data(owner);
+        config.service(hooks.to(ingest::receive));
+    }
+}
+
+/// The admin API for a [`Scope`](actix_web::Scope) or [`App`] of its own: what it does not know there is a 404. `owner` lives as long
+/// as the routes do.
+pub fn operators<O: Clone + Send + 'static>(
+    gateway: &Gateway,
+    guard: Guard,
+    owner: O,
+) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
+    let gateway = web::Data::new(gateway.clone());
+    let guard = web::Data::new(guard);
+    move |config| {
+        let all = web::scope("").app_data(gateway).app_data(guard).app_data(owner).wrap(from_fn(guard::check));
+        config.service(all.configure(admin::routes).default_service(web::to(not_found)));
+    }
+}
+
 /// The admin listener.
 ///
 /// # Errors
 /// The socket cannot be used.
 pub fn admin(gateway: &Gateway, listener: TcpListener, token: Option<Secret>, drain: Duration) -> std::io::Result<Server> {
-    let gateway = web::Data::new(gateway.clone());
-    let guard = web::Data::new(Guard::new(token, listener.local_addr()?));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(gateway.clone())
-            .app_data(guard.clone())
-            .wrap(from_fn(guard::check))
-            .configure(admin::routes)
-            .default_service(web::to(not_found))
-    });
+    let operators = operators(gateway, Guard::new(token, listener.local_addr()?), ());
+    let server = HttpServer::new(move || App::new().configure(operators.clone()));
     Ok(server
         .workers(ADMIN_WORKERS)
         .client_request_timeout(Duration::from_secs(5))

@@ -1,0 +1,73 @@
+//! The configuration of a program that embeds the gateway: what it says in code, beside a text or without one.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::file::{ConfigText, HandlerText, SourceText};
+use super::resolve::{self, DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Flags, Keys, Listeners};
+use super::{Environment, Loopback, Settings};
+
+/// The place of what was said in code: past the end of any text.
+pub(super) const UNPLACED: Range<usize> = usize::MAX..usize::MAX;
+
+/// Something that was said in code.
+pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(UNPLACED, value)
+}
+
+/// What a program's configuration means. The program listens by itself: the addresses and the token of the text are not looked at, nor
+/// are the variables of `serve`, and as nobody here knows whether it listens on loopback, no literal secret is taken.
+///
+/// # Errors
+/// Everything that is wrong with it, the first thing first.
+pub fn embedded(written: &ConfigText, database: &Path, env: &Environment) -> Result<Settings, ConfigError> {
+    let database = database.to_str().ok_or_else(|| ConfigError::plain("the database's path is not UTF-8"))?;
+    let flags = Flags { database: Some(database.to_owned()), ..Flags::default() };
+    let elsewhere = Listeners {
+        listen: DEFAULT_LISTEN,
+        admin_listen: DEFAULT_ADMIN_LISTEN,
+        admin_token: None,
+        loopback: Loopback::No,
+    };
+    resolve::meant(written, elsewhere, None, &flags, env, Keys::Make)
+}
+
+/// A source with every default.
+pub(crate) fn source_text(provider: String) -> SourceText {
+    SourceText {
+        provider: unplaced(provider),
+        secrets: Vec::new(),
+        params: std::collections::BTreeMap::new(),
+        allow: None,
+        tolerance: None,
+        retired: false,
+        ignore: Vec::new(),
+        body_limit: None,
+        rate_limit: None,
+        answer_deadline: None,
+        replay_guard: None,
+        on_mismatch: None,
+        ack: None,
+    }
+}
+
+/// A handler with every default: an HTTP service where there is a URL, else a closure.
+pub(crate) fn handler_text(url: Option<String>) -> HandlerText {
+    HandlerText {
+        in_process: url.is_none(),
+        url: unplaced(url.unwrap_or_default()),
+        sources: None,
+        events: None,
+        timeout: None,
+        concurrency: None,
+        headers: std::collections::BTreeMap::new(),
+        forward_headers: None,
+        sign_with: None,
+        resign: false,
+        retry: None,
+        final_statuses: Vec::new(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Notices as lines of the log, for machines.
+
+use std::time::Duration;
+
+use super::notice::{AttemptNotice, DeliveryNotice, Notice};
+use crate::ledger::Settlement;
+use crate::model::Verdict;
+
+impl Notice {
+    /// One line at level INFO. No body, no signature, no secret.
+    pub fn log(&self) {
+        match self {
+            Self::Delivery(delivery) => log_delivery(delivery),
+            Self::Attempt(attempt) => log_attempt(attempt),
+            Self::Stray(stray) => tracing::info!(
+                http.method = stray.method,
+                source.name = stray.source,
+                status = stray.problem.status(),
+                reason = stray.problem.code(),
+                "request reached no source"
+            ),
+        }
+    }
+}
+
+fn log_delivery(delivery: &DeliveryNotice) {
+    tracing::info!(
+        delivery.id = %delivery.id,
+        source.name = %delivery.source,
+        event.id = delivery.event.as_ref().map(|(id, _)| tracing::field::display(id)),
+        event.r#type = delivery.event.as_ref().map(|(_, event_type)| tracing::field::display(event_type)),
+        verdict = delivery.verdict.map(Verdict::as_str),
+        status = delivery.status,
+        reason = delivery.reason,
+        body_differs = delivery.body_differs,
+        duration_us = micros(delivery.duration),
+        "delivery answered"
+    );
+}
+
+fn log_attempt(attempt: &AttemptNotice) {
+    let (settlement, retry_in, reason) = match attempt.settlement {
+        Settlement::Done => ("done", None, None),
+        Settlement::RetryIn(delay) => ("retry", Some(micros(delay)), None),
+        Settlement::Dead(reason) => ("dead", None, Some(reason.as_str())),
+    };
+    tracing::info!(
+        handler.name = %attempt.handler,
+        source.name = %attempt.source,
+        event.id = %attempt.event_id,
+        attempt = attempt.attempt,
+        outcome = attempt.outcome.code(),
+        status = attempt.outcome.status(),
+        error = attempt.outcome.error(),
+        settlement,
+        retry_in_us = retry_in,
+        reason,
+        duration_us = micros(attempt.duration),
+        "handler called"
+    );
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
