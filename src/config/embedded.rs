@@ -26,12 +26,8 @@ pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
 pub fn embedded(written: &ConfigText, database: &Path, env: &Environment) -> Result<Settings, ConfigError> {
     let database = database.to_str().ok_or_else(|| ConfigError::plain("the database's path is not UTF-8"))?;
     let flags = Flags { database: Some(database.to_owned()), ..Flags::default() };
-    let elsewhere = Listeners {
-        listen: DEFAULT_LISTEN,
-        admin_listen: DEFAULT_ADMIN_LISTEN,
-        admin_token: None,
-        loopback: Loopback::No,
-    };
+    let elsewhere =
+        Listeners { listen: DEFAULT_LISTEN, admin_listen: DEFAULT_ADMIN_LISTEN, admin_token: None, loopback: Loopback::No };
     resolve::meant(written, elsewhere, None, &flags, env, Keys::Make)
 }
 

@@ -90,8 +90,7 @@ pub(super) struct Listeners {
 impl Listeners {
     fn of(written: &ConfigText, flags: &Flags, env: &Environment, keys: Keys) -> Result<Self, ConfigError> {
         let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
-        let admin_listen =
-            address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
+        let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
         let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
         let admin_token = admin_token(written, env, loopback, keys)?;
         if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {

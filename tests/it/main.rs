@@ -14,6 +14,7 @@ mod cli;
 mod config;
 mod crash;
 mod duplicates;
+mod embed;
 mod forwarding;
 mod layers;
 mod leases;

@@ -126,7 +126,8 @@ impl Gateway {
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
             Notice::Stray(_) => {}
         });
-        let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print, in_process: BTreeMap::new() }, between);
+        let start =
+            start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print, in_process: BTreeMap::new() }, between);
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
         let (deliveries, attempts) = (tokio::sync::Mutex::new(deliveries), tokio::sync::Mutex::new(attempts));
         let drain = Duration::from_secs(10);
