@@ -1,6 +1,6 @@
 //! The gateway inside somebody's own program: what a user of the library holds.
 //!
-//! It has a thread and a small runtime of its own ([`keeper`]), so that it works below any runtime and outlives none of its users.
+//! It has a thread and a small runtime of its own (`keeper.rs`), so that it works below any runtime and outlives none of its users.
 
 mod builder;
 mod error;
