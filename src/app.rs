@@ -1,17 +1,21 @@
-//! The gateway as one value: assembled from settings and a store, started, and stopped in order.
+//! The gateway as one value: assembled from settings and a store, started, changed while it runs, and stopped in order.
+
+mod assemble;
+mod standing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::clock::Clock;
-use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
-use crate::gateway::SourceSettings as GatewaySource;
-use crate::gateway::{Load, Outbox, Receiver, ReceiverSettings, RetryPolicy, Route, Routes, Source, Tell, Worker};
-use crate::handler::{Closure, Handler, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Print, Printer, Resign};
-use crate::ledger::{Journal, Ledger};
-use crate::model::{Ack, HandlerName, Headers, SourceName};
-use crate::verify::Verifier;
+use crate::config::Settings;
+use crate::gateway::{Outbox, Receiver, Routes, Tell};
+use crate::handler::{Closure, HttpClient, InvalidKey, Print};
+use crate::ledger::{Journal, Ledger, LedgerError};
+use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
+use standing::{Fixed, Known};
 
 /// Everything that runs, but for its listeners. A clone is cheap and the same gateway.
 #[derive(Clone)]
@@ -21,7 +25,13 @@ struct Parts {
     receiver: Arc<Receiver>,
     outbox: Arc<Outbox>,
     ledger: Arc<dyn Ledger>,
-    routes: Routes,
+    client: HttpClient,
+    voices: Voices,
+    fixed: Fixed,
+    runtime: Handle,
+    known: Mutex<Arc<Known>>,
+    /// One change at a time: reloads, pauses.
+    changing: tokio::sync::Mutex<()>,
 }
 
 /// What a gateway tells while it runs, and to whom.
@@ -35,41 +45,103 @@ pub struct Voices {
     pub in_process: BTreeMap<HandlerName, Closure>,
 }
 
+/// Why a gateway cannot be started, or not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A handler's key or headers cannot be used.
+    #[error("handler `{0}`: {1}")]
+    Handler(HandlerName, InvalidKey),
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(InvalidKey),
+    /// The store could not tell or keep what must be known.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why a handler cannot be paused or resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum PauseError {
+    /// There is none of this name.
+    #[error("there is no handler `{0}`: configured are {1}")]
+    UnknownHandler(HandlerName, String),
+    /// The store's own reason.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
 impl Gateway {
     /// Assembles it and starts its workers on the present runtime.
     ///
     /// # Errors
-    /// A handler whose key or headers cannot be used.
+    /// [`StartError`].
     pub async fn start(
         settings: &Settings,
         ledger: Arc<dyn Ledger>,
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
         voices: Voices,
-    ) -> Result<Self, (HandlerName, InvalidKey)> {
-        let load = Load::new(settings.limits.in_flight, settings.limits.bodies_in_hand);
-        let sources: Vec<_> =
-            settings.sources.iter().map(|source| Arc::new(Source::new(source_settings(source), &load))).collect();
-        let route = |handler: &HandlerSettings| Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone());
-        let routes = Routes::new(settings.handlers.iter().map(route).collect());
+    ) -> Result<Self, StartError> {
+        let client = HttpClient::new().map_err(StartError::Client)?;
+        let workers = assemble::workers(settings, &client, &voices)?;
+        let paused = paused(&ledger).await?;
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
-        let workers = settings
-            .handlers
-            .iter()
-            .map(|handler| worker(handler, settings, &voices).map_err(|error| (handler.name.clone(), error)))
-            .collect::<Result<Vec<_>, _>>()?;
-        for worker in workers {
-            outbox.start(worker).await;
+        let known = Mutex::new(Arc::new(Known::of(settings, &workers)));
+        outbox.set(workers, &paused).await;
+        let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
+        let (receiver, fixed) = (Arc::new(receiver), Fixed::of(settings));
+        let (changing, runtime) = (tokio::sync::Mutex::new(()), Handle::current());
+        Ok(Self(Arc::new(Parts { receiver, outbox, ledger, client, voices, fixed, runtime, known, changing })))
+    }
+
+    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits. What needs a restart is
+    /// named and not applied. After an error everything is as before.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn reload(&self, settings: &Settings) -> Result<ReloadReport, StartError> {
+        let parts = &*self.0;
+        let _alone = parts.changing.lock().await;
+        let workers = assemble::workers(settings, &parts.client, &parts.voices)?;
+        let known = Arc::new(Known::of(settings, &workers));
+        let paused = paused(&parts.ledger).await?;
+        parts.ledger.name_providers(assemble::providers(settings)).await?;
+        // First the claims, then the calls: a task that is made for a new handler waits for it, and one of a handler that goes is not
+        // made any more.
+        parts.receiver.set(assemble::receiver(settings));
+        parts.outbox.set(workers, &paused).await;
+        *self.known() = known;
+        Ok(ReloadReport {
+            v: REPORT_VERSION,
+            sources: settings.sources.len() as u64,
+            handlers: settings.handlers.len() as u64,
+            needs_restart: parts.fixed.differences(settings),
+            warnings: settings.warnings.clone(),
+        })
+    }
+
+    /// Pauses a handler or resumes it, restarts included. Says whether that changed anything.
+    ///
+    /// # Errors
+    /// [`PauseError`].
+    pub async fn pause(&self, handler: &HandlerName, paused: bool) -> Result<bool, PauseError> {
+        let (gateway, handler) = (self.clone(), handler.clone());
+        // To its end, also where who asked has gone away.
+        let done = self.0.runtime.spawn(async move { gateway.set_paused(&handler, paused).await });
+        done.await.unwrap_or_else(|error| Err(LedgerError::RolledBack(error.to_string()).into()))
+    }
+
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, PauseError> {
+        let parts = &*self.0;
+        let _alone = parts.changing.lock().await;
+        let routes = self.routes();
+        if routes.handlers().all(|known| known != handler) {
+            let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
+            return Err(PauseError::UnknownHandler(handler.clone(), known));
         }
-        let receiver_settings = ReceiverSettings {
-            sources,
-            routes: routes.clone(),
-            load,
-            busy_timeout: settings.busy_timeout,
-            header_limit: settings.limits.header_limit,
-        };
-        let receiver = Receiver::new(receiver_settings, Arc::clone(&ledger), journal, clock, voices.tell);
-        Ok(Self(Arc::new(Parts { receiver: Arc::new(receiver), outbox, ledger, routes })))
+        let changed = parts.ledger.pause(handler, paused).await?;
+        parts.outbox.pause(handler, paused);
+        Ok(changed)
     }
 
     /// The request path.
@@ -84,10 +156,10 @@ impl Gateway {
         &self.0.ledger
     }
 
-    /// What every handler hears.
+    /// What every handler hears now.
     #[must_use]
-    pub fn routes(&self) -> &Routes {
-        &self.0.routes
+    pub fn routes(&self) -> Routes {
+        self.0.receiver.routes()
     }
 
     /// Makes no new call, and waits up to `drain` for those in hand; one that takes longer keeps its lease.
@@ -101,60 +173,12 @@ impl Gateway {
     pub async fn close(&self) {
         self.0.ledger.close().await;
     }
-}
 
-fn source_settings(source: &SourceSettings) -> GatewaySource {
-    let rule = source.preset.ack();
-    let (status, body, content_type) = source.ack.clone();
-    let mut headers = Headers::new();
-    if let Some(content_type) = content_type {
-        headers.push("content-type", content_type);
-    }
-    GatewaySource {
-        name: source.name.clone(),
-        verifier: Arc::clone(&source.verifier),
-        methods: source.preset.methods().iter().map(|method| method.to_string()).collect(),
-        retired: source.retired,
-        ignore: source.ignore.clone(),
-        body_limit: source.body_limit,
-        rate_limit: source.rate_limit,
-        answer_deadline: source.answer_deadline,
-        sender_retries: rule.retries_for.is_some_and(|window| !window.is_zero()),
-        replay_guard: source.replay_guard,
-        reject_mismatch: source.reject_mismatch,
-        volatile: source.preset.volatile().iter().map(ToString::to_string).collect(),
-        reject_status: rule.reject,
-        ack: Ack { status, headers, body: body.into() },
+    fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn worker(handler: &HandlerSettings, settings: &Settings, voices: &Voices) -> Result<Worker, InvalidKey> {
-    let called: Arc<dyn Handler> = match &handler.kind {
-        HandlerKind::Printer => Arc::new(Printer(Arc::clone(&voices.print))),
-        HandlerKind::InProcess => {
-            let closure = voices.in_process.get(&handler.name).ok_or(InvalidKey::Closure)?;
-            Arc::new(InProcess(Arc::clone(closure)))
-        }
-        HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
-            url: http.url.clone(),
-            headers: http.headers.clone(),
-            forward_headers: http.forward_headers.clone(),
-            sign_with: http.sign_with.clone().ok_or(InvalidKey::Absent)?,
-            resign: http.resign.then(|| resign(settings)),
-        })?),
-    };
-    Ok(Worker {
-        name: handler.name.clone(),
-        handler: called,
-        policy: RetryPolicy { delays: handler.retry.clone(), final_statuses: handler.final_statuses.clone() },
-        timeout: handler.timeout,
-        concurrency: handler.concurrency,
-    })
-}
-
-/// The providers' own signatures, by source.
-fn resign(settings: &Settings) -> Resign {
-    let verifiers: std::collections::HashMap<SourceName, Arc<Verifier>> =
-        settings.sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.verifier))).collect();
-    Arc::new(move |source, headers, body, now| verifiers.get(source)?.sign(headers, body, now))
+async fn paused(ledger: &Arc<dyn Ledger>) -> Result<Vec<HandlerName>, LedgerError> {
+    Ok(ledger.paused().await?.into_iter().map(|(handler, _)| handler).collect())
 }

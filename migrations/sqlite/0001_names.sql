@@ -20,11 +20,13 @@ CREATE TABLE source (
     CONSTRAINT source_name UNIQUE (name)
 ) STRICT;
 
--- Handlers that ever had a task.
+-- Handlers that ever had a task or a pause.
 CREATE TABLE handler (
     -- Number of the handler in this database.
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The operator's name for it.
     name TEXT NOT NULL,
+    -- When an operator paused it, by the ledger's own clock; none while it is called.
+    paused_at_us INTEGER,
     CONSTRAINT handler_name UNIQUE (name)
 ) STRICT;

@@ -5,6 +5,8 @@ CREATE TABLE task (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The event.
     event INTEGER NOT NULL,
+    -- The event's source, so that a handler's work can be shared out among its sources.
+    source_id INTEGER NOT NULL,
     -- The handler that is to get it.
     handler_id INTEGER NOT NULL,
     -- Where it stands.
@@ -32,8 +34,8 @@ CREATE TABLE task (
     CONSTRAINT task_due_while_open CHECK ((state IN ('pending', 'running')) = (due_at_us IS NOT NULL))
 ) STRICT;
 
--- Open tasks of a handler, longest due first.
-CREATE INDEX task_due ON task (handler_id, due_at_us) WHERE state IN ('pending', 'running');
+-- Open tasks of a handler, source by source, longest due first.
+CREATE INDEX task_due ON task (handler_id, source_id, due_at_us) WHERE state IN ('pending', 'running');
 
 -- Work in hand, so that a start finds it among any number of waiting tasks.
 CREATE INDEX task_running ON task (id) WHERE state = 'running';

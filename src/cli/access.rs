@@ -7,13 +7,17 @@ use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
+use crate::app::{PauseError, StartError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::gateway::{RedriveRequest, Route, Routes, redrive};
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
-use crate::model::{DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, REPORT_VERSION, SourceName};
-use crate::web::{DeliveryQuery, EventQuery, RedriveBody, RedriveReport};
+use crate::model::{
+    DeliveryId, DeliveryPage, DeliveryReport, EventId, EventReport, HandlerName, HandlerReport, REPORT_VERSION, ReloadReport,
+    SourceName,
+};
+use crate::web::{DeliveryQuery, EventQuery, HandlersReport, PauseReport, RedriveBody, RedriveReport};
 
 /// Longest wait for an answer of the admin listener.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,6 +71,15 @@ fn remote(address: &str, settings: &Settings) -> Result<Remote, Failure> {
 /// Why a database could not be opened, with its exit code.
 pub(super) fn open_failure(error: &OpenError) -> Failure {
     Failure::new(if error.is_unreachable() { UNREACHABLE } else { STORE }, error.to_string())
+}
+
+/// Why a gateway could not be started from settings that were right in themselves.
+pub(super) fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Handler(..) => Failure::new(USAGE, error.to_string()),
+        StartError::Client(_) => Failure::new(UNREACHABLE, error.to_string()),
+        StartError::Ledger(error) => ledger_failure(error),
+    }
 }
 
 fn ledger_failure(error: &LedgerError) -> Failure {
@@ -194,7 +207,49 @@ impl Access {
     }
 }
 
+impl Access {
+    /// How handlers stand. Without a gateway none is called, but what waits for them is known.
+    pub(super) async fn handlers(&self) -> Result<Vec<HandlerReport>, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let found: HandlersReport = remote.get("handlers", &()).await?;
+                Ok(found.handlers)
+            }
+            Self::Database(ledger, routes) => {
+                let open = ledger.unhandled(Vec::new()).await.map_err(|error| ledger_failure(&error))?;
+                let paused = ledger.paused().await.map_err(|error| ledger_failure(&error))?;
+                Ok(HandlerReport::of_store(routes.handlers(), &open, &paused))
+            }
+        }
+    }
+
+    /// Pauses a handler or resumes it; says whether that changed anything.
+    pub(super) async fn pause(&self, handler: &HandlerName, paused: bool) -> Result<bool, Failure> {
+        match self {
+            Self::Gateway(remote) => {
+                let verb = if paused { "pause" } else { "resume" };
+                let response = remote.send(Method::POST, &format!("handlers/{handler}/{verb}"), |request| request).await?;
+                let report: PauseReport = response.json().await.map_err(|error| remote.lost(error))?;
+                Ok(report.changed)
+            }
+            Self::Database(ledger, routes) => {
+                if routes.handlers().all(|known| known != handler) {
+                    let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
+                    return Err(Failure::new(USAGE, PauseError::UnknownHandler(handler.clone(), known).to_string()));
+                }
+                ledger.pause(handler, paused).await.map_err(|error| ledger_failure(&error))
+            }
+        }
+    }
+}
+
 impl Remote {
+    /// Has the gateway read its configuration again.
+    pub(super) async fn reload(&self) -> Result<ReloadReport, Failure> {
+        let response = self.send(Method::POST, "reload", |request| request).await?;
+        response.json().await.map_err(|error| self.lost(error))
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, Failure> {
         let pairs = serde_json::to_value(query).unwrap_or_default();
         let response = self
@@ -245,7 +300,7 @@ async fn refused(response: reqwest::Response, with_token: bool) -> Failure {
         response.json::<Problem>().await.unwrap_or_else(|_none| Problem { r#type: String::new(), title: status.to_string() });
     let Problem { r#type: code, title } = problem;
     // The same exit codes as with the database in hand.
-    if [":ambiguous-id", ":unknown-handler", ":no-task"].iter().any(|wrong| code.ends_with(wrong)) {
+    if [":ambiguous-id", ":unknown-handler", ":no-task", ":bad-config"].iter().any(|wrong| code.ends_with(wrong)) {
         return Failure::new(USAGE, title);
     }
     match status {

@@ -42,6 +42,7 @@ fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
         Notice::Attempt(attempt) if attempt.settlement == Settlement::Done && printers.contains(&attempt.handler) => {}
         Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, voice.stdout())),
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
+        Notice::Handler(handler) => voice.say(&print::handler(handler)),
     }
 }
 
@@ -120,7 +121,7 @@ impl Start<'_> {
 }
 
 /// Tasks that wait for a handler that is no more.
-async fn unhandled(gateway: &Gateway) -> Vec<String> {
+pub(super) async fn unhandled(gateway: &Gateway) -> Vec<String> {
     let known = gateway.routes().handlers().cloned().collect();
     let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
     let say = |(handler, tasks)| {

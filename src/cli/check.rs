@@ -2,9 +2,19 @@
 
 use std::time::Duration;
 
+use clap::Args;
+
 use super::exit::{Failure, OK};
-use super::{CheckArgs, Global, print, setup};
+use super::{Global, print, setup};
 use crate::config::{HandlerKind, HandlerSettings, Keys, Settings, SourceSettings};
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// One JSON object for each source and handler
+    #[arg(long)]
+    json: bool,
+}
 
 /// Reads the configuration and says what it means.
 pub(super) fn run(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {

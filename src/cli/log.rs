@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::access::{self, Access};
-use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
+use super::exit::{Failure, NO, OK, UNREACHABLE};
+use super::filter::LogFilter;
 use super::print::{self, DIM, GREEN, Piece, RED, YELLOW, plain};
-use super::{Global, LogArgs, LogCommand, LogFilter, ShowArgs, setup, story};
+use super::{Global, setup, story};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Keys, nearest};
-use crate::model::{DeliveryPage, DeliveryReport, EventState, SourceName, Timestamp, Verdict};
+use crate::config::Keys;
+use crate::model::{DeliveryPage, DeliveryReport, EventState, Timestamp, Verdict};
 use crate::web::DeliveryQuery;
 
 /// How often a follower asks.
@@ -22,10 +24,46 @@ const LOOK_BACK: Duration = Duration::from_secs(60);
 /// Most rows of one question; larger limits ask again.
 const PAGE: usize = 1000;
 
+/// `log`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct LogArgs {
+    #[command(subcommand)]
+    command: Option<LogCommand>,
+    #[command(flatten)]
+    filter: LogFilter,
+    /// Go on with what comes
+    #[arg(long)]
+    follow: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// One event's whole story
+    Show(ShowArgs),
+}
+
+/// `log show`.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Write the body's exact bytes, nothing else
+    #[arg(long, conflicts_with = "json")]
+    body: bool,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Shows deliveries.
 pub(super) async fn run(global: &Global, args: LogArgs) -> Result<u8, Failure> {
     let clock = SystemClock::new();
-    let query = query(&args.filter, clock.wall())?;
+    let query = args.filter.query(clock.wall())?;
     let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
     let access = access::open(&settings)?;
     if let Some(LogCommand::Show(show)) = args.command {
@@ -89,53 +127,6 @@ async fn collect(access: &Access, query: &DeliveryQuery, limit: usize) -> Result
         all.deliveries.extend(page.deliveries);
     }
     Ok(all)
-}
-
-fn query(filter: &LogFilter, now: Timestamp) -> Result<DeliveryQuery, Failure> {
-    check_word("--verdict", filter.verdict.as_deref(), Verdict::ALL.iter().map(|word| word.as_str()))?;
-    check_word("--state", filter.state.as_deref(), EventState::ALL.iter().map(|word| word.as_str()))?;
-    if filter.limit == 0 {
-        return Err(Failure::new(USAGE, "--limit is at least 1"));
-    }
-    // As listings print it, and as `log show` takes it.
-    let named =
-        filter.event_id.as_deref().and_then(|text| text.split_once('/')).filter(|(name, _)| SourceName::parse(name).is_ok());
-    let (source, event_id) = match named {
-        Some((source, id)) => (Some(source.to_owned()), Some(id.to_owned())),
-        None => (filter.source.clone(), filter.event_id.clone()),
-    };
-    Ok(DeliveryQuery {
-        source,
-        event_id,
-        event_type: filter.event_type.clone(),
-        verdict: filter.verdict.clone(),
-        state: filter.state.clone(),
-        handler: filter.handler.clone(),
-        since: filter.since.as_deref().map(|text| since(text, now)).transpose()?.map(|time| time.to_string()),
-        before: None,
-        after: None,
-        limit: None,
-    })
-}
-
-fn check_word<'a>(flag: &str, word: Option<&str>, known: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let known: Vec<&str> = known.collect();
-    let Some(word) = word.filter(|word| !known.contains(word)) else { return Ok(()) };
-    let help = nearest(word, known.iter().copied())
-        .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Err(Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug())))
-}
-
-/// `2h`, or an RFC 3339 time.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    // Nothing came before 1970, and a calendar does not go back as far as a duration can.
-    let ago = humantime::parse_duration(text).ok().map(|ago| now.minus(ago).max(Timestamp(0)));
-    ago.or_else(|| Timestamp::parse_rfc3339(text)).ok_or_else(|| {
-        Failure::new(
-            USAGE,
-            format!("--since `{}` is no duration such as 2h and no time such as 2026-01-31T12:00:00Z", text.escape_debug()),
-        )
-    })
 }
 
 /// Until Ctrl-C, which is listened for all the time: one that came while nobody did would be lost.

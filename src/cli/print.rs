@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Effects, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::exit::Failure;
-use crate::gateway::{AttemptNotice, DeliveryNotice, StrayNotice};
+use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, StrayNotice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
 use crate::model::{Outcome, Timestamp, Verdict};
@@ -181,6 +181,20 @@ pub(super) fn stray(notice: &StrayNotice) -> String {
     let time = paint(clock(notice.at), DIM);
     let what = format!("{} /hooks/{}", notice.method.escape_debug(), notice.source.escape_debug());
     format!("{time}  {what}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
+}
+
+/// A handler that is called no more, or again.
+pub(super) fn handler(notice: &HandlerNotice) -> String {
+    let words = match notice.change {
+        HandlerChange::Failing { probe_in } => paint(
+            format!("fails: it is left alone now, and tried with one call in {} (its events wait)", duration(probe_in)),
+            RED,
+        ),
+        HandlerChange::Recovered => paint("is well again", GREEN),
+        HandlerChange::Paused => paint("paused: its events wait", YELLOW),
+        HandlerChange::Resumed => paint("resumed", GREEN),
+    };
+    format!("{}  {}  {words}", paint(clock(notice.at), DIM), notice.handler)
 }
 
 fn verdict_words(notice: &DeliveryNotice) -> String {

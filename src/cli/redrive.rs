@@ -2,12 +2,37 @@
 
 use std::io::{BufRead, IsTerminal};
 
+use clap::Args;
+
 use super::access::{self, Access};
 use super::exit::{Failure, NO, OK, USAGE};
-use super::{Global, RedriveArgs, print, setup};
+use super::{Global, print, setup};
 use crate::config::Keys;
 use crate::model::{EventReport, HandlerName};
 use crate::web::RedriveBody;
+
+/// `redrive`.
+#[derive(Debug, Args)]
+pub(super) struct RedriveArgs {
+    /// SOURCE/EVENT_ID, a delivery id, or an event id that only one source has
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Only this handler's task
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    /// Make a task for this handler, or move the chosen one to it
+    #[arg(long, value_name = "NEW")]
+    to_handler: Option<String>,
+    /// Done tasks too, not only dead ones
+    #[arg(long)]
+    force: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// One JSON object for each event
+    #[arg(long)]
+    json: bool,
+}
 
 /// Redrives the named events.
 pub(super) async fn run(global: &Global, args: RedriveArgs) -> Result<u8, Failure> {

@@ -1,5 +1,6 @@
 //! `hookgate replay`: plays fixtures against a gateway as their provider would, and says whether each answer was as expected.
 
+mod args;
 mod plan;
 
 use std::time::Duration;
@@ -11,10 +12,11 @@ use reqwest::Client;
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
 use super::print::plain;
 use super::sign::{Shot, shoot};
-use super::{Global, ReplayArgs, print, setup};
+use super::{Global, print, setup};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
 use crate::preset::{Locator, Preset};
+pub(super) use args::ReplayArgs;
 use plan::{Planned, plan};
 
 /// Longest wait for an answer.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use clap::Args;
 use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::exit::{Failure, OK, STORE, UNREACHABLE, USAGE};
-use super::{Global, ServeArgs, access, announce, setup, voice};
+use super::exit::{Failure, OK, STORE, UNREACHABLE};
+use super::reloader::Reloader;
+use super::{Global, access, announce, setup, voice};
 use crate::app::Gateway;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Flags, Keys, Limits, Settings};
@@ -25,6 +27,26 @@ const ONE_WORD: Duration = Duration::from_millis(300);
 const OTHER_DESCRIPTORS: u64 = 256;
 /// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
 const FAILED_DRAIN: Duration = Duration::from_secs(1);
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes any
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Address of the admin listener [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Forward every event of every source to this URL
+    #[arg(short, long, value_name = "URL")]
+    forward_to: Option<String>,
+    /// Write the addresses and the pid to this file once the listeners are open; removed on exit
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// Start a new database although the lock file knows of another: events recorded there are forgotten
+    #[arg(long)]
+    new_database: bool,
+}
 
 /// Runs the gateway.
 pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure> {
@@ -51,18 +73,20 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let (voice, _spoken) = voice::stdout();
     let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &settings, &voice))
         .await
-        .map_err(|(handler, error)| Failure::new(USAGE, format!("handler `{handler}`: {error}")))?;
+        .map_err(|error| access::start_failure(&error))?;
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
     let mut signals = Signals::watch()?;
     let refused = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot listen: {error}"));
     let public = web::public(&gateway, public, within_descriptors(settings.limits), settings.drain).map_err(refused)?;
-    let admin = web::admin(&gateway, admin, settings.admin_token.clone(), settings.drain).map_err(refused)?;
+    let reloader = Reloader::new(global, &gateway, &flags, &settings, &voice);
+    let hook = reloader.as_ref().map(Reloader::hook);
+    let admin = web::admin(&gateway, admin, settings.admin_token.clone(), settings.drain, hook).map_err(refused)?;
     let handles = [public.handle(), admin.handle()];
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
     let ready = ready_file(args.ready_file.as_deref(), listen, admin_listen)?;
     let start = announce::Start { settings: &settings, listen, admin_listen, is_new: store.created() };
     start.announce(global, &gateway, &voice).await;
-    let code = until_stopped(&mut signals, failed, servers).await;
+    let code = until_stopped(&mut signals, failed, servers, reloader.as_deref()).await;
     let drain = match &code {
         Err(failure) if failure.code == STORE => settings.drain.min(FAILED_DRAIN),
         _ => settings.drain,
@@ -121,6 +145,7 @@ type Servers = tokio::task::JoinHandle<std::io::Result<((), ())>>;
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -128,7 +153,26 @@ impl Signals {
     fn watch() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::new(UNREACHABLE, format!("cannot wait for signals: {error}"));
         let watch = |kind| signal(kind).map_err(failed);
-        Ok(Self { terminate: watch(SignalKind::terminate())?, interrupt: watch(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+            hang_up: watch(SignalKind::hangup())?,
+        })
+    }
+
+    /// Ready when we are to end. A hang-up reloads where there is something to reload, and ends us else: the terminal is gone.
+    async fn end(&mut self, reloader: Option<&Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => match reloader {
+                    // What came of it has been told.
+                    Some(reloader) => drop(reloader.reload().await),
+                    None => return,
+                }
+            }
+        }
     }
 
     /// Ready when one came.
@@ -145,9 +189,10 @@ async fn until_stopped(
     signals: &mut Signals,
     failed: futures_util::future::BoxFuture<'_, String>,
     servers: Servers,
+    reloader: Option<&Reloader>,
 ) -> Result<u8, Failure> {
     tokio::select! {
-        () = signals.came() => Ok(OK),
+        () = signals.end(reloader) => Ok(OK),
         reason = failed => {
             tracing::error!(reason, "the store has failed for good: nothing more is taken");
             Err(Failure::new(STORE, format!("the store has failed: {reason}\nhelp: every event that got a 2xx is on disk; start again to recover, the database is checked first")))

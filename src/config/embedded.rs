@@ -65,5 +65,6 @@ pub(crate) fn handler_text(url: Option<String>) -> HandlerText {
         resign: false,
         retry: None,
         final_statuses: Vec::new(),
+        breaker_failures: None,
     }
 }

@@ -102,7 +102,6 @@ const LATER: &[&str] = &[
     "max_age",
     "exec",
     "env",
-    "breaker_failures",
 ];
 
 /// The parser repeats a text of the wrong type, and that may be a secret written where its name belongs.

@@ -184,6 +184,8 @@ pub struct HandlerText {
     /// Statuses that end a task for good.
     #[serde(default)]
     pub final_statuses: Vec<Spanned<u16>>,
+    /// Failures in a row after which it is left alone.
+    pub breaker_failures: Option<u32>,
     /// Whether it is a closure of the program that embeds the gateway. No file can say it.
     #[serde(skip)]
     pub in_process: bool,

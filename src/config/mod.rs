@@ -172,6 +172,8 @@ pub struct HandlerSettings {
     pub retry: Vec<Duration>,
     /// Statuses that end a task for good, besides 410.
     pub final_statuses: Vec<u16>,
+    /// After so many failures in a row it is left alone but for probes; zero is never.
+    pub breaker_failures: u32,
 }
 
 /// How a handler is called.

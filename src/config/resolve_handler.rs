@@ -22,6 +22,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const CONCURRENCY: usize = 8;
 /// Most calls at a time.
 const CONCURRENCY_MAX: usize = 1024;
+/// Failures in a row after which a handler is left alone, unless said otherwise.
+const BREAKER_FAILURES: u32 = 10;
 /// The file beside the database that holds the key of our signature.
 const SIGNING_KEY: &str = "signing-key";
 /// The name of the handler that `--forward-to` makes.
@@ -66,6 +68,7 @@ pub(super) fn resolve(
         },
         retry: resolve_limits::retry(&text.retry)?.unwrap_or_else(default_retry),
         final_statuses: text.final_statuses.iter().map(final_status).collect::<Result<_, _>>()?,
+        breaker_failures: text.breaker_failures.unwrap_or(BREAKER_FAILURES),
     })
 }
 
@@ -120,6 +123,7 @@ pub(super) fn of_kind(name: HandlerName, kind: HandlerKind) -> HandlerSettings {
         concurrency: CONCURRENCY,
         retry: default_retry(),
         final_statuses: Vec::new(),
+        breaker_failures: BREAKER_FAILURES,
     }
 }
 

@@ -4,9 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::app::StartError;
 use crate::config::ConfigError;
 use crate::ledger::sqlite;
-use crate::model::{HandlerName, Outcome};
+use crate::model::Outcome;
 
 /// Most characters of a handler's words that are kept with an attempt.
 const REASON_CHARS_MAX: usize = 500;
@@ -97,14 +98,9 @@ pub enum OpenError {
     /// The database cannot be used.
     #[error("{0}{hint}", hint = in_code(.0))]
     Store(#[from] sqlite::OpenError),
-    /// A handler cannot be called as it is meant to be.
-    #[error("handler `{handler}`: {reason}")]
-    Handler {
-        /// Which.
-        handler: HandlerName,
-        /// Why.
-        reason: String,
-    },
+    /// It could not begin to run: a handler that cannot be called, or a store that could not tell what must be known.
+    #[error(transparent)]
+    Start(StartError),
     /// The system gives no more threads.
     #[error("no threads to run on: {0}; raise the limit of the process")]
     Threads(std::io::Error),
@@ -117,7 +113,8 @@ impl OpenError {
         match self {
             Self::Config { .. } => "config",
             Self::Store(error) => error.code(),
-            Self::Handler { .. } => "handler",
+            Self::Start(StartError::Ledger(error)) => error.code(),
+            Self::Start(_) => "handler",
             Self::Threads(_) => "threads",
         }
     }

@@ -79,6 +79,12 @@ impl Handler {
         self
     }
 
+    /// Failures in a row after which it is left alone but for probes; 10 unless said.
+    pub fn breaker_failures(mut self, failures: u32) -> Self {
+        self.text.breaker_failures = Some(failures);
+        self
+    }
+
     /// Its name, its settings, and what the outbox calls.
     pub(super) fn into_parts(self, clock: &Arc<dyn Clock>) -> (String, HandlerText, Closure) {
         let (work, clock) = (self.work, Arc::clone(clock));

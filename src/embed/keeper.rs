@@ -57,13 +57,7 @@ fn keep(parts: impl FnOnce() -> Result<Parts, OpenError>, tell: oneshot::Sender<
             return drop(tell.send(Err(error)));
         }
     };
-    let running = Running {
-        gateway: gateway.clone(),
-        store: Arc::clone(&store),
-        body_deadline: settings.limits.body_deadline,
-        stop: Mutex::new(Some(stop)),
-        ended: watched,
-    };
+    let running = Running { gateway: gateway.clone(), store: Arc::clone(&store), stop: Mutex::new(Some(stop)), ended: watched };
     // Where nobody waits for it any more it is dropped here, which is the word to end.
     drop(tell.send(Ok(Gateway(Arc::new(running)))));
     runtime.block_on(async {
@@ -96,9 +90,7 @@ async fn run(parts: Parts) -> Result<(app::Gateway, Arc<SqliteLedger>, Settings)
     let ledger: Arc<dyn Ledger> = Arc::clone(&store) as Arc<dyn Ledger>;
     let journal: Arc<dyn Journal> = Arc::clone(&store) as Arc<dyn Journal>;
     let voices = Voices { tell: Arc::new(Notice::log), print: Arc::new(|_: &Call| {}), in_process };
-    let gateway = app::Gateway::start(&settings, ledger, journal, clock, voices)
-        .await
-        .map_err(|(handler, error)| OpenError::Handler { handler, reason: error.to_string() })?;
+    let gateway = app::Gateway::start(&settings, ledger, journal, clock, voices).await.map_err(OpenError::Start)?;
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     warn_of_unhandled(&gateway).await;
     Ok((gateway, store, settings))

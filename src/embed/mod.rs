@@ -12,7 +12,6 @@ mod source;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use tokio::sync::{oneshot, watch};
@@ -40,7 +39,6 @@ pub struct Gateway(Arc<Running>);
 struct Running {
     gateway: app::Gateway,
     store: Arc<SqliteLedger>,
-    body_deadline: Duration,
     /// What ends it, by a word or by being dropped.
     stop: Mutex<Option<oneshot::Sender<()>>>,
     ended: watch::Receiver<bool>,
@@ -75,7 +73,7 @@ impl Gateway {
     /// they were sent.
     #[must_use = "routes are for `App::configure`"]
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
-        web::deliveries(&self.0.gateway, self.0.body_deadline, self.clone())
+        web::deliveries(&self.0.gateway, self.clone())
     }
 
     /// The admin API (`/readyz`, `/api/v1/…`, see `docs/admin-api.md`) for a [scope](actix_web::Scope) or a listener of its own, as it
@@ -96,7 +94,7 @@ impl Gateway {
     #[must_use = "routes are for `Scope::configure`"]
     pub fn admin_routes(&self, token: Option<Secret>) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        web::operators(&self.0.gateway, Guard::new(token, listen), self.clone())
+        web::operators(&self.0.gateway, Guard::new(token, listen), None, self.clone())
     }
 
     /// Tells `hookgate log`, `redrive` and the like, when they are run on this machine, where to reach this gateway: at a listener that has

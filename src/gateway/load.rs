@@ -1,7 +1,7 @@
 //! Bounds on what is in hand: requests, and bytes of bodies.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,21 +10,52 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub struct Load {
     requests: Arc<Semaphore>,
+    requests_max: Mutex<usize>,
+    /// Places too many, to be taken away as requests leave.
+    owed: AtomicUsize,
     bytes: Arc<Budget>,
-    source_bytes_max: u64,
 }
 
 impl Load {
     /// At most so many requests, and so many bytes of bodies; one source takes at most half of these.
     #[must_use]
     pub fn new(requests_max: usize, body_bytes_max: u64) -> Self {
-        let bytes = Arc::new(Budget { used: AtomicU64::new(0), max: body_bytes_max });
-        Self { requests: Arc::new(Semaphore::new(requests_max)), bytes, source_bytes_max: body_bytes_max.div_ceil(2) }
+        Self {
+            requests: Arc::new(Semaphore::new(requests_max)),
+            requests_max: Mutex::new(requests_max),
+            owed: AtomicUsize::new(0),
+            bytes: Arc::new(Budget::new(body_bytes_max)),
+        }
+    }
+
+    /// Other bounds from now on. What is in hand stays; where it is more than that, nothing is added until it is less.
+    pub fn set(&self, requests_max: usize, body_bytes_max: u64) {
+        self.bytes.max.store(body_bytes_max, Ordering::Relaxed);
+        let mut most = self.requests_max.lock().unwrap_or_else(PoisonError::into_inner);
+        let owed = self.owed.load(Ordering::Relaxed);
+        // What is owed still counts as there.
+        let (there, wanted) = (*most + owed, requests_max);
+        self.requests.add_permits(wanted.saturating_sub(there));
+        self.owed.store(there.saturating_sub(wanted), Ordering::Relaxed);
+        *most = wanted;
+        drop(most);
+        self.pay();
+    }
+
+    /// Takes away what is owed, as far as it is free.
+    fn pay(&self) {
+        if self.owed.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let _one_at_a_time = self.requests_max.lock().unwrap_or_else(PoisonError::into_inner);
+        let owed = self.owed.load(Ordering::Relaxed);
+        self.owed.store(owed - self.requests.forget_permits(owed), Ordering::Relaxed);
     }
 
     /// A place for a request, if there is one now.
     #[must_use]
     pub fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        self.pay();
         Arc::clone(&self.requests).try_acquire_owned().ok()
     }
 
@@ -36,7 +67,12 @@ impl Load {
     /// The share of one source.
     #[must_use]
     pub(super) fn share(&self) -> Arc<Budget> {
-        Arc::new(Budget { used: AtomicU64::new(0), max: self.source_bytes_max })
+        Arc::new(Budget::new(self.bytes.max.load(Ordering::Relaxed).div_ceil(2)))
+    }
+
+    /// The same share, by the present bounds.
+    pub(super) fn renew(&self, share: &Budget) {
+        share.max.store(self.bytes.max.load(Ordering::Relaxed).div_ceil(2), Ordering::Relaxed);
     }
 
     /// An account for one body of a source.
@@ -50,12 +86,17 @@ impl Load {
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicU64,
-    max: u64,
+    max: AtomicU64,
 }
 
 impl Budget {
+    const fn new(max: u64) -> Self {
+        Self { used: AtomicU64::new(0), max: AtomicU64::new(max) }
+    }
+
     fn take(&self, bytes: u64) -> bool {
-        let more = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.max);
+        let max = self.max.load(Ordering::Relaxed);
+        let more = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= max);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
@@ -147,6 +188,28 @@ mod tests {
         drop((held, body));
         assert!(!load.body(&share).grow(1), "a part of the bytes is still there");
         drop(part);
+        assert!(load.body(&share).grow(50));
+    }
+
+    #[test]
+    fn other_bounds_hold_from_the_next_request_on() {
+        let load = Load::new(3, 100);
+        let mut places: Vec<_> = (0..3).map(|_| load.try_enter().expect("a place")).collect();
+        load.set(1, 40);
+        for _ in 0..2 {
+            drop(places.pop());
+            assert!(load.try_enter().is_none(), "more than one is still in hand");
+        }
+        load.set(2, 40);
+        places.push(load.try_enter().expect("the second place"));
+        assert!(load.try_enter().is_none());
+        places.clear();
+        places = std::iter::from_fn(|| load.try_enter()).collect();
+        assert_eq!(places.len(), 2);
+        let share = load.share();
+        assert!(!load.body(&share).grow(21), "half of 40 is the most");
+        load.set(2, 100);
+        load.renew(&share);
         assert!(load.body(&share).grow(50));
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::notice::{AttemptNotice, DeliveryNotice, Notice};
+use super::notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice};
 use crate::ledger::Settlement;
 use crate::model::Verdict;
 
 impl Notice {
-    /// One line at level INFO. No body, no signature, no secret.
+    /// One line at level INFO, of a handler that is called no more or again at WARN. No body, no signature, no secret.
     pub fn log(&self) {
         match self {
             Self::Delivery(delivery) => log_delivery(delivery),
@@ -19,8 +19,17 @@ impl Notice {
                 reason = stray.problem.code(),
                 "request reached no source"
             ),
+            Self::Handler(handler) => log_handler(handler),
         }
     }
+}
+
+fn log_handler(notice: &HandlerNotice) {
+    let probe_in_us = match notice.change {
+        HandlerChange::Failing { probe_in } => Some(micros(probe_in)),
+        HandlerChange::Recovered | HandlerChange::Paused | HandlerChange::Resumed => None,
+    };
+    tracing::warn!(handler.name = %notice.handler, change = notice.change.as_str(), probe_in_us, "handler changed");
 }
 
 fn log_delivery(delivery: &DeliveryNotice) {

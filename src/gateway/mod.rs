@@ -2,8 +2,10 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod breaker;
 mod content;
 mod decide;
+mod lane;
 mod load;
 mod log;
 mod notice;
@@ -17,8 +19,8 @@ mod source;
 
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use load::{Held, Load};
-pub use notice::{AttemptNotice, DeliveryNotice, Notice, StrayNotice, Tell};
-pub use outbox::{Outbox, Worker};
+pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};
+pub use outbox::{Outbox, Standing, Worker};
 pub use problem::Problem;
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};

@@ -21,6 +21,48 @@ pub enum Notice {
     Attempt(AttemptNotice),
     /// A request reached no source.
     Stray(StrayNotice),
+    /// A handler is called no more, or again.
+    Handler(HandlerNotice),
+}
+
+/// A handler is called no more, or again.
+#[derive(Clone, Debug)]
+pub struct HandlerNotice {
+    /// When.
+    pub at: Timestamp,
+    /// The handler.
+    pub handler: HandlerName,
+    /// What has changed.
+    pub change: HandlerChange,
+}
+
+/// Why a handler is called no more, or again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandlerChange {
+    /// It failed too often in a row: it is left alone but for probes, the first of which comes after this long.
+    Failing {
+        /// From now.
+        probe_in: Duration,
+    },
+    /// A probe found it well.
+    Recovered,
+    /// An operator paused it.
+    Paused,
+    /// An operator resumed it.
+    Resumed,
+}
+
+impl HandlerChange {
+    /// A stable word for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing { .. } => "failing",
+            Self::Recovered => "recovered",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+        }
+    }
 }
 
 /// A request reached no source: a wrong URL, most likely. Told at most ten times a second.

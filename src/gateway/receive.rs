@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::ContextV7;
 
 use super::decide::{Difference, compare};
 use super::notice::Tell;
 use super::scribe::{Scribe, Seen};
-use super::{Held, Load, Problem, Routes, Source};
+use super::{Held, Load, Problem, Routes, Source, SourceSettings};
 use crate::clock::Clock;
 use crate::ledger::{Claim, EventName, Found, Journal, Ledger, LedgerError, Patience, Plan, StoreState};
 use crate::model::{Ack, Delivery, DeliveryId, Reason, Timestamp, Verdict};
@@ -26,24 +27,38 @@ const CHECK_FAILED: &str = "check-failed";
 /// What the log says of a repeat whose body is not the first one's, where the two could not be compared.
 const NOT_COMPARED: &str = "not-compared";
 
-/// What the request path is made of.
+/// What the request path goes by. A reload replaces it whole.
+#[derive(Debug)]
 pub struct ReceiverSettings {
     /// The configured sources.
-    pub sources: Vec<Arc<Source>>,
+    pub sources: Vec<SourceSettings>,
     /// What every handler hears.
     pub routes: Routes,
-    /// Bounds on what is in hand.
-    pub load: Load,
+    /// Most requests in hand.
+    pub in_flight: usize,
+    /// Most bytes of bodies in hand.
+    pub bodies_in_hand: u64,
     /// How long a claim waits for a locked database, where the sender comes again by itself.
     pub busy_timeout: Duration,
     /// Largest head in bytes.
     pub header_limit: usize,
+    /// How long a body may take.
+    pub body_deadline: Duration,
+}
+
+/// The same, ready for requests.
+struct Table {
+    sources: HashMap<Box<str>, Arc<Source>>,
+    routes: Routes,
+    busy_timeout: Duration,
+    header_limit: usize,
+    body_deadline: Duration,
 }
 
 /// The request path.
 pub struct Receiver {
-    settings: ReceiverSettings,
-    by_name: HashMap<Box<str>, Arc<Source>>,
+    table: ArcSwap<Table>,
+    load: Load,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     scribe: Scribe,
@@ -76,6 +91,9 @@ pub struct Entry {
     /// The account for its body's bytes.
     pub held: Held,
     pub(super) started: Duration,
+    busy_timeout: Duration,
+    header_limit: usize,
+    body_deadline: Duration,
 }
 
 impl Entry {
@@ -114,9 +132,24 @@ impl Receiver {
         clock: Arc<dyn Clock>,
         tell: Tell,
     ) -> Self {
-        let by_name = settings.sources.iter().map(|source| (source.name().as_str().into(), Arc::clone(source))).collect();
+        let load = Load::new(settings.in_flight, settings.bodies_in_hand);
+        let table = ArcSwap::from_pointee(Table::new(settings, &load, &HashMap::new()));
         let scribe = Scribe::new(journal, Arc::clone(&clock), tell);
-        Self { settings, by_name, ledger, clock, scribe, ids: Mutex::new(ContextV7::new()) }
+        Self { table, load, ledger, clock, scribe, ids: Mutex::new(ContextV7::new()) }
+    }
+
+    /// From the next request on it goes by these. Requests in hand go on with the source that they came to, and get the handlers of
+    /// the moment of their claim.
+    pub fn set(&self, settings: ReceiverSettings) {
+        self.load.set(settings.in_flight, settings.bodies_in_hand);
+        let table = Table::new(settings, &self.load, &self.table.load().sources);
+        self.table.store(Arc::new(table));
+    }
+
+    /// What every handler hears.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        self.table.load().routes.clone()
     }
 
     /// Steps 1 to 5: everything that the head decides. The body has not been read.
@@ -124,28 +157,33 @@ impl Receiver {
     /// # Errors
     /// The answer, where it ends here.
     pub async fn enter(&self, head: Head<'_>) -> Result<Entry, Answer> {
-        let source = self.source(head)?;
-        let entry = self.open(source);
+        let entry = {
+            let table = self.table.load();
+            self.open(&table, self.source(&table, head)?)
+        };
         if let Some(problem) = self.store_problem() {
             return Err(self.turn_away(&entry, problem));
         }
-        if source.taken.as_ref().is_some_and(|rate| !rate.pass(entry.started)) {
+        if entry.source.taken.as_ref().is_some_and(|rate| !rate.pass(entry.started)) {
             return Err(self.turn_away(&entry, Problem::RateLimited));
+        }
+        if self.is_shed(&entry) {
+            return Err(self.turn_away(&entry, Problem::Overloaded));
         }
         // Without a place now no byte of the body is read; who does not come again waits for one. It is not kept meanwhile: a
         // stranger who sends slowly would hold it.
         if self.place(&entry).await.is_none() {
             return Err(self.turn_away(&entry, Problem::Overloaded));
         }
-        if let Some(problem) = self.head_problem(source, head) {
+        if let Some(problem) = head_problem(&entry, head) {
             return Err(self.turn_away(&entry, problem));
         }
         Ok(entry)
     }
 
     /// Steps 1 and 2.
-    fn source(&self, head: Head<'_>) -> Result<&Arc<Source>, Answer> {
-        let (problem, answer) = match self.by_name.get(head.source) {
+    fn source<'a>(&self, table: &'a Table, head: Head<'_>) -> Result<&'a Arc<Source>, Answer> {
+        let (problem, answer) = match table.sources.get(head.source) {
             None => (Problem::UnknownSource, Answer::Problem(Problem::UnknownSource)),
             Some(source) if source.settings.retired => (Problem::Retired, Answer::Problem(Problem::Retired)),
             Some(source) if source.settings.methods.iter().any(|method| method == head.method) => return Ok(source),
@@ -200,7 +238,7 @@ impl Receiver {
         let (handlers, reason) = if source.ignores(event_type) {
             (Arc::from([]), Some(Reason::Ignored))
         } else {
-            let handlers = self.settings.routes.matching(source.name(), event_type);
+            let handlers = self.table.load().routes.matching(source.name(), event_type);
             let reason = handlers.is_empty().then_some(Reason::NoHandler);
             (handlers, reason)
         };
@@ -241,8 +279,8 @@ impl Receiver {
 
     /// A place among the requests in hand: now, or for a sender that does not come again, before the answer is due.
     async fn place(&self, entry: &Entry) -> Option<OwnedSemaphorePermit> {
-        match self.settings.load.try_enter() {
-            None if !entry.source.settings.sender_retries => self.within(entry, self.settings.load.enter()).await.flatten(),
+        match self.load.try_enter() {
+            None if !entry.source.settings.sender_retries => self.within(entry, self.load.enter()).await.flatten(),
             at_once => at_once,
         }
     }
@@ -251,14 +289,17 @@ impl Receiver {
         self.scribe.turn_away(entry, problem, problem.code())
     }
 
-    fn open(&self, source: &Arc<Source>) -> Entry {
+    fn open(&self, table: &Table, source: &Arc<Source>) -> Entry {
         let received_at = self.clock.wall();
         Entry {
             source: Arc::clone(source),
             id: self.new_id(received_at),
             received_at,
-            held: self.settings.load.body(&source.share),
+            held: self.load.body(&source.share),
             started: self.clock.monotonic(),
+            busy_timeout: table.busy_timeout,
+            header_limit: table.header_limit,
+            body_deadline: table.body_deadline,
         }
     }
 
@@ -277,23 +318,16 @@ impl Receiver {
         }
     }
 
-    fn head_problem(&self, source: &Source, head: Head<'_>) -> Option<Problem> {
-        let too_long = head.content_length.is_some_and(|length| length > source.settings.body_limit as u64);
-        let encoded = head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
-        if head.header_bytes > self.settings.header_limit {
-            Some(Problem::HeadersTooLarge)
-        } else if too_long {
-            Some(Problem::BodyTooLarge)
-        } else {
-            encoded.then_some(Problem::UnsupportedEncoding)
-        }
+    /// Whether the claim would be turned away for want of a place in the queue: told before a byte of the body is read.
+    fn is_shed(&self, entry: &Entry) -> bool {
+        entry.source.settings.sender_retries && !self.ledger.has_room()
     }
 
     /// How long a claim may wait: a sender that comes again is told to; one that does not waits with us.
     fn patience(&self, entry: &Entry) -> Patience {
         let left = self.left(entry);
         if entry.source.settings.sender_retries {
-            Patience { queue: Duration::ZERO, busy: self.settings.busy_timeout.min(left) }
+            Patience { queue: Duration::ZERO, busy: entry.busy_timeout.min(left) }
         } else {
             Patience { queue: left, busy: left }
         }
@@ -316,14 +350,42 @@ impl Receiver {
 
     /// When a body must be there: a provider that has given up hears no answer.
     #[must_use]
-    pub fn body_due(&self, entry: &Entry, deadline: Duration) -> Duration {
-        entry.started + deadline.min(entry.source.settings.answer_deadline)
+    pub fn body_due(&self, entry: &Entry) -> Duration {
+        entry.started + entry.body_deadline.min(entry.source.settings.answer_deadline)
     }
 
     /// The clocks.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+}
+
+impl Table {
+    /// Sources that were there before keep what counts on: bytes in hand, and rates.
+    fn new(settings: ReceiverSettings, load: &Load, before: &HashMap<Box<str>, Arc<Source>>) -> Self {
+        let source = |settings: SourceSettings| {
+            let source = match before.get(settings.name.as_str()) {
+                Some(before) => before.renewed(settings, load),
+                None => Source::new(settings, load),
+            };
+            (source.name().as_str().into(), Arc::new(source))
+        };
+        let ReceiverSettings { sources, routes, busy_timeout, header_limit, body_deadline, .. } = settings;
+        Self { sources: sources.into_iter().map(source).collect(), routes, busy_timeout, header_limit, body_deadline }
+    }
+}
+
+/// Steps 4 and 5.
+fn head_problem(entry: &Entry, head: Head<'_>) -> Option<Problem> {
+    let too_long = head.content_length.is_some_and(|length| length > entry.body_limit() as u64);
+    let encoded = head.content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"));
+    if head.header_bytes > entry.header_limit {
+        Some(Problem::HeadersTooLarge)
+    } else if too_long {
+        Some(Problem::BodyTooLarge)
+    } else {
+        encoded.then_some(Problem::UnsupportedEncoding)
     }
 }
 

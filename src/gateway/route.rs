@@ -26,13 +26,13 @@ impl Route {
 
 /// What every handler hears.
 #[derive(Clone, Debug, Default)]
-pub struct Routes(Vec<Route>);
+pub struct Routes(Arc<[Route]>);
 
 impl Routes {
     /// These.
     #[must_use]
-    pub const fn new(routes: Vec<Route>) -> Self {
-        Self(routes)
+    pub fn new(routes: Vec<Route>) -> Self {
+        Self(routes.into())
     }
 
     /// The handlers that get an event of this source and type, in the order of the configuration.

@@ -46,16 +46,25 @@ pub struct SourceSettings {
 pub struct Source {
     pub(super) settings: SourceSettings,
     pub(super) share: Arc<Budget>,
-    pub(super) rejected: Rate,
-    pub(super) taken: Option<Rate>,
+    pub(super) rejected: Arc<Rate>,
+    pub(super) taken: Option<Arc<Rate>>,
 }
 
 impl Source {
     /// Takes its share of the load.
     #[must_use]
     pub fn new(settings: SourceSettings, load: &Load) -> Self {
-        let taken = settings.rate_limit.map(Rate::new);
-        Self { settings, share: load.share(), rejected: Rate::new(REJECTED_PER_SECOND), taken }
+        let taken = settings.rate_limit.map(|limit| Arc::new(Rate::new(limit)));
+        Self { settings, share: load.share(), rejected: Arc::new(Rate::new(REJECTED_PER_SECOND)), taken }
+    }
+
+    /// The same source by other settings: what is in hand of it, and what it took this second, still counts.
+    #[must_use]
+    pub fn renewed(&self, settings: SourceSettings, load: &Load) -> Self {
+        load.renew(&self.share);
+        let same = self.settings.rate_limit == settings.rate_limit;
+        let taken = if same { self.taken.clone() } else { settings.rate_limit.map(|limit| Arc::new(Rate::new(limit))) };
+        Self { settings, share: Arc::clone(&self.share), rejected: Arc::clone(&self.rejected), taken }
     }
 
     /// Its name.

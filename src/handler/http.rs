@@ -20,6 +20,8 @@ pub type Resign = Arc<dyn Fn(&SourceName, &Headers, &[u8], Timestamp) -> Option<
 
 /// How one is called.
 pub struct HttpHandlerSettings {
+    /// What it is called by.
+    pub client: HttpClient,
     /// Where it listens.
     pub url: Url,
     /// Headers of its own; they replace the delivery's of the same name.
@@ -35,6 +37,20 @@ pub struct HttpHandlerSettings {
 impl fmt::Debug for HttpHandlerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpHandlerSettings").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+/// Connections to HTTP handlers, one pool for all of them. A clone is the same pool.
+#[derive(Clone, Debug)]
+pub struct HttpClient(Client);
+
+impl HttpClient {
+    /// With no connection yet.
+    ///
+    /// # Errors
+    /// The TLS library cannot be set up.
+    pub fn new() -> Result<Self, InvalidKey> {
+        Ok(Self(call::client()?))
     }
 }
 
@@ -96,7 +112,7 @@ impl HttpHandler {
             key: standard_key(&settings.sign_with)?,
             resign: settings.resign,
         };
-        Ok(Self { client: call::client()?, url: settings.url, writer: Arc::new(writer) })
+        Ok(Self { client: settings.client.0, url: settings.url, writer: Arc::new(writer) })
     }
 
     async fn send(&self, call: Call) -> Outcome {

@@ -307,6 +307,24 @@ pub trait Ledger: Send + Sync {
     /// `NotFound`, `Ambiguous`, `BodyPurged`, `Failed`, `RolledBack`.
     fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven>;
 
+    /// Remembers that a handler is paused, or is not any more. A pause outlives restarts. Whether that changes anything is told.
+    ///
+    /// # Errors
+    /// `Failed`, `RolledBack`.
+    fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool>;
+
+    /// The handlers that are paused, and since when.
+    ///
+    /// # Errors
+    /// `RolledBack` where it could not be read.
+    fn paused(&self) -> Reply<'_, Vec<(HandlerName, Timestamp)>>;
+
+    /// The providers that sources have by now, which handlers are told.
+    ///
+    /// # Errors
+    /// `Failed`, `RolledBack`.
+    fn name_providers(&self, sources: Vec<(SourceName, String)>) -> Reply<'_, ()>;
+
     /// One event's whole story, if there is such an event.
     ///
     /// # Errors
@@ -338,6 +356,9 @@ pub trait Ledger: Send + Sync {
 
     /// Whether claims are taken, known without asking the disk.
     fn state(&self) -> StoreState;
+
+    /// Whether a claim would find a place in the queue now.
+    fn has_room(&self) -> bool;
 
     /// Ready once the store has failed for good, with the reason.
     fn failed(&self) -> BoxFuture<'static, String>;

@@ -12,6 +12,7 @@ mod name;
 mod outcome;
 mod report;
 mod secret;
+mod standing;
 mod state;
 mod time;
 
@@ -25,5 +26,6 @@ pub use name::{HandlerName, InvalidName, SourceName};
 pub use outcome::Outcome;
 pub use report::{AttemptReport, DeliveryPage, DeliveryReport, EventReport, REPORT_VERSION, TaskReport};
 pub use secret::{Fingerprint, InvalidSecret, Secret};
+pub use standing::{HandlerReport, HandlerState, ReloadReport, SourceReport};
 pub use state::{EventState, Reason, TaskState, UnknownWord, Verdict};
 pub use time::Timestamp;

@@ -116,6 +116,11 @@ impl<T, N> Queue<T, N> {
         }
     }
 
+    /// Whether there is a place now.
+    pub fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// Takes a place, waiting for one until `deadline` is ready. Those who wait are served in order.
     ///
     /// # Errors

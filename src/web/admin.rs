@@ -1,5 +1,7 @@
 //! The admin API's first floor: health, deliveries, events, redrive.
 
+pub(super) mod running;
+
 use actix_web::error::{InternalError, QueryPayloadError};
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -26,6 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/api/v1/events/{key}/body").get(body),
     ];
     let write = web::resource("/api/v1/events/{key}/redrive").post(redrive_event);
+    running::routes(config);
     for resource in read {
         config.service(resource.default_service(web::to(|payload| wrong_method("GET", payload))));
     }
@@ -151,7 +154,7 @@ async fn redrive_event(gateway: web::Data<Gateway>, key: web::Path<Uuid>, body: 
         Err(reason) => return answer::plain_problem(400, "bad-request", &reason),
     };
     let request = RedriveRequest { handler, to_handler, force };
-    match redrive(gateway.ledger(), gateway.routes(), by_key(&key), request).await {
+    match redrive(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
         Ok(done) => answer::json(&RedriveReport { v: REPORT_VERSION, tasks: done.tasks }),
         Err(error) => answer::of_redrive_error(&error),
     }

@@ -113,6 +113,20 @@ mod tests {
     }
 
     #[test]
+    fn without_a_token_nobody_comes_from_another_machine() {
+        let secret = || Secret::new(b"s3cret".to_vec()).expect("not empty");
+        let [open, closed] = [Some(secret()), None].map(|token| Guard::new(token, ([0, 0, 0, 0], 8081).into()));
+        let peer = |text: &str| Some(text.parse().expect("an address"));
+        for here in ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(closed.knows_peer(peer(here)), "{here}");
+        }
+        for there in ["10.0.0.1:1", "192.0.2.1:1", "[::ffff:10.0.0.1]:1", "[2001:db8::1]:1"] {
+            assert!(!closed.knows_peer(peer(there)) && open.knows_peer(peer(there)), "{there}");
+        }
+        assert!(!closed.knows_peer(None));
+    }
+
+    #[test]
     fn a_token_must_be_the_whole_token() {
         let guard = Guard::new(Some(Secret::new(b"s3cret".to_vec()).expect("not empty")), ([127, 0, 0, 1], 8081).into());
         assert!(guard.knows_token(Some(b"Bearer s3cret")));

@@ -3,8 +3,6 @@
 //! The raw payload is read here, not an extractor of actix's: those inflate, decode or cap bodies by rules that are not ours, and
 //! a signature covers the bytes as sent.
 
-use std::time::Duration;
-
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
@@ -14,20 +12,11 @@ use super::{answer, unread};
 use crate::gateway::{Entry, Head, Problem, Receiver};
 use crate::model::{Delivery, Headers};
 
-/// How long a body may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BodyDeadline(pub(super) Duration);
-
 /// Most that is set aside for a body before its bytes are there.
 const BODY_CAPACITY_MAX: usize = 64 << 10;
 
 /// One delivery.
-pub(super) async fn receive(
-    request: HttpRequest,
-    mut payload: web::Payload,
-    receiver: web::Data<Receiver>,
-    deadline: web::Data<BodyDeadline>,
-) -> HttpResponse {
+pub(super) async fn receive(request: HttpRequest, mut payload: web::Payload, receiver: web::Data<Receiver>) -> HttpResponse {
     let encoding = content_encoding(&request);
     let head = Head {
         source: request.match_info().get("source").unwrap_or_default(),
@@ -41,7 +30,7 @@ pub(super) async fn receive(
         Err(told) => return unread::answered(answer::of(told), payload.into_inner()),
     };
     let expected = head.content_length.unwrap_or(0);
-    let body = match read_body(&mut payload, expected, &mut entry, &receiver, deadline.0).await {
+    let body = match read_body(&mut payload, expected, &mut entry, &receiver).await {
         Ok(body) => body,
         Err(problem) => return unread::answered(answer::of(receiver.abandon(&entry, problem)), payload.into_inner()),
     };
@@ -56,15 +45,9 @@ pub(super) async fn receive(
 }
 
 /// The body's bytes, within the source's limit, the budget and the deadline. One chunk is taken without a copy.
-async fn read_body(
-    payload: &mut web::Payload,
-    expected: u64,
-    entry: &mut Entry,
-    receiver: &Receiver,
-    deadline: Duration,
-) -> Result<Bytes, Problem> {
+async fn read_body(payload: &mut web::Payload, expected: u64, entry: &mut Entry, receiver: &Receiver) -> Result<Bytes, Problem> {
     let limit = entry.body_limit();
-    let ends = receiver.clock().sleep_until(receiver.body_due(entry, deadline));
+    let ends = receiver.clock().sleep_until(receiver.body_due(entry));
     tokio::pin!(ends);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();

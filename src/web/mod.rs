@@ -21,6 +21,8 @@ use crate::app::Gateway;
 use crate::config::Limits;
 use crate::model::Secret;
 
+use admin::running::ReloadHook;
+pub use admin::running::{HandlersReport, PauseReport, Reload, ReloadRefused, SourcesReport};
 pub use guard::Guard;
 pub use query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
 
@@ -34,7 +36,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// The socket cannot be used.
 pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: Duration) -> std::io::Result<Server> {
-    let deliveries = deliveries(gateway, limits.body_deadline, ());
+    let deliveries = deliveries(gateway, ());
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || {
         App::new()
@@ -58,14 +60,12 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
 /// as long as the routes do.
 pub fn deliveries<O: Clone + Send + 'static>(
     gateway: &Gateway,
-    body_deadline: Duration,
     owner: O,
 ) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
     let receiver = web::Data::from(Arc::clone(gateway.receiver()));
-    let body_deadline = web::Data::new(ingest::BodyDeadline(body_deadline));
     move |config| {
         // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
-        let hooks = web::resource("/hooks/{source:.*}").app_data(receiver).app_data(body_deadline).app_data(owner);
+        let hooks = web::resource("/hooks/{source:.*}").app_data(receiver).app_data(owner);
         config.service(hooks.to(ingest::receive));
     }
 }
@@ -75,12 +75,13 @@ pub fn deliveries<O: Clone + Send + 'static>(
 pub fn operators<O: Clone + Send + 'static>(
     gateway: &Gateway,
     guard: Guard,
+    reload: Option<Reload>,
     owner: O,
 ) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
     let gateway = web::Data::new(gateway.clone());
-    let guard = web::Data::new(guard);
+    let (guard, reload) = (web::Data::new(guard), web::Data::new(ReloadHook(reload)));
     move |config| {
-        let all = web::scope("").app_data(gateway).app_data(guard).app_data(owner).wrap(from_fn(guard::check));
+        let all = web::scope("").app_data(gateway).app_data(guard).app_data(reload).app_data(owner).wrap(from_fn(guard::check));
         config.service(all.configure(admin::routes).default_service(web::to(not_found)));
     }
 }
@@ -89,8 +90,14 @@ pub fn operators<O: Clone + Send + 'static>(
 ///
 /// # Errors
 /// The socket cannot be used.
-pub fn admin(gateway: &Gateway, listener: TcpListener, token: Option<Secret>, drain: Duration) -> std::io::Result<Server> {
-    let operators = operators(gateway, Guard::new(token, listener.local_addr()?), ());
+pub fn admin(
+    gateway: &Gateway,
+    listener: TcpListener,
+    token: Option<Secret>,
+    drain: Duration,
+    reload: Option<Reload>,
+) -> std::io::Result<Server> {
+    let operators = operators(gateway, Guard::new(token, listener.local_addr()?), reload, ());
     let server = HttpServer::new(move || App::new().configure(operators.clone()));
     Ok(server
         .workers(ADMIN_WORKERS)

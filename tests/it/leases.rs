@@ -3,78 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hookgate::clock::{Clock, ManualClock};
 use hookgate::gateway::{Notice, Outbox, RetryPolicy, Worker};
 use hookgate::handler::{Call, Handler};
-use hookgate::ledger::{
-    Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, Patience, Plan, Redrive, Redriven, Reply, Settled,
-    Settlement, StoreState,
-};
-use hookgate::model::{DeliveryPage, EventReport, HandlerName, Outcome};
-use hookgate::verify::Admitted;
+use hookgate::ledger::Ledger;
+use hookgate::model::{EventReport, Outcome};
 use tokio::sync::mpsc;
 
+use crate::helpers::balky::Balky;
 use crate::helpers::evidence::{BEGIN, admitted, handler, plan};
 use crate::helpers::soon;
 use crate::helpers::store::{PATIENCE, directory, open_sqlite, pair, settings};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A store that takes its time between a lease and telling of it.
-struct Slow {
-    store: Arc<dyn Ledger>,
-    clock: Arc<ManualClock>,
-    takes: Duration,
-}
-
-impl Ledger for Slow {
-    fn lease_tasks(&self, handler: &HandlerName, limit: usize, lease_for: Duration) -> Reply<'_, Leased> {
-        let leased = self.store.lease_tasks(handler, limit, lease_for);
-        Box::pin(async move {
-            let leased = leased.await?;
-            if !leased.work.is_empty() {
-                self.clock.advance(self.takes);
-            }
-            Ok(leased)
-        })
-    }
-
-    fn claim(&self, admitted: Admitted, plan: Plan, patience: Patience) -> Reply<'_, Claim> {
-        self.store.claim(admitted, plan, patience)
-    }
-    fn settle_task(&self, lease: Lease, attempt: Attempt, settlement: Settlement) -> Reply<'_, Settled> {
-        self.store.settle_task(lease, attempt, settlement)
-    }
-    fn redrive(&self, event: EventName, redrive: Redrive) -> Reply<'_, Redriven> {
-        self.store.redrive(event, redrive)
-    }
-    fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
-        self.store.find(event)
-    }
-    fn body(&self, event: EventName) -> Reply<'_, Option<Option<Bytes>>> {
-        self.store.body(event)
-    }
-    fn deliveries(&self, filter: DeliveryFilter) -> Reply<'_, DeliveryPage> {
-        self.store.deliveries(filter)
-    }
-    fn unhandled(&self, known: Vec<HandlerName>) -> Reply<'_, Vec<(HandlerName, u64)>> {
-        self.store.unhandled(known)
-    }
-    fn task_made(&self, handler: &HandlerName) -> BoxFuture<'static, ()> {
-        self.store.task_made(handler)
-    }
-    fn state(&self) -> StoreState {
-        self.store.state()
-    }
-    fn failed(&self) -> BoxFuture<'static, String> {
-        self.store.failed()
-    }
-    fn close(&self) -> BoxFuture<'_, ()> {
-        self.store.close()
-    }
-}
 
 /// Tells how much time it was given.
 struct Watch(mpsc::UnboundedSender<Duration>);
@@ -96,12 +38,28 @@ async fn called_after(takes: Duration) -> (Option<Duration>, EventReport) {
     let store: Arc<dyn Ledger> = Arc::new(open_sqlite(settings(directory.path()), &clock).expect("it opens"));
     let (given, mut told) = mpsc::unbounded_channel();
     let (attempted, mut attempts) = mpsc::unbounded_channel();
-    let slow = Arc::new(Slow { store: Arc::clone(&store), clock: Arc::clone(&clock), takes });
+    let late = Arc::clone(&clock);
+    let slow = Balky::slow(
+        Arc::clone(&store),
+        Box::new(move |leased| {
+            if !leased.work.is_empty() {
+                late.advance(takes)
+            }
+        }),
+    );
+    let slow = Arc::new(slow);
     let tell = Arc::new(move |notice: &Notice| drop(attempted.send(notice.clone())));
     let outbox = Arc::new(Outbox::new(slow, clock as Arc<dyn Clock>, tell));
     let policy = RetryPolicy { delays: vec![TIMEOUT], final_statuses: Vec::new() };
-    let worker = Worker { name: handler("mail"), handler: Arc::new(Watch(given)), policy, timeout: TIMEOUT, concurrency: 1 };
-    outbox.start(worker).await;
+    let worker = Worker {
+        name: handler("mail"),
+        handler: Arc::new(Watch(given)),
+        policy,
+        timeout: TIMEOUT,
+        concurrency: 1,
+        breaker_failures: 0,
+    };
+    outbox.set(vec![worker], &[]).await;
     store.claim(admitted("shop", "evt_1", 1), plan("", &["mail"]), PATIENCE).await.expect("it is taken");
     soon("the attempt", attempts.recv()).await.expect("it ends");
     outbox.stop().await;

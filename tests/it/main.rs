@@ -10,6 +10,7 @@
 mod helpers;
 
 mod admin;
+mod breaker;
 mod cli;
 mod config;
 mod crash;
@@ -25,5 +26,6 @@ mod readme;
 mod receive;
 mod redrive;
 mod refusals;
+mod reload;
 mod replay;
 mod verify;

@@ -241,6 +241,7 @@ async fn a_panic_of_a_handler_is_a_failed_attempt() {
         concurrency: 8,
         retry: vec![s(5)],
         final_statuses: Vec::new(),
+        breaker_failures: 10,
     });
     let print = |call: &hookgate::handler::Call| assert_ne!(call.attempt, 1, "this handler panics at first, as it should here");
     let gateway = Gateway::start_with(home, settings, std::sync::Arc::new(print)).await;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ReplayArgs;
 use crate::cli::exit::{Failure, USAGE};
+use crate::cli::print;
 use crate::cli::sign::Defect;
-use crate::cli::{ReplayArgs, print};
 use crate::config::{Environment, Settings, SourceSettings};
 use crate::fixture::{self, Case, Expectation, Fixture, RecordedRequest};
 use crate::model::{Headers, Secret};

@@ -43,7 +43,7 @@ pub(super) fn claim(tx: &mut Tx<'_>, row: &Row) -> Result<Claim, Fault> {
     tx.execute(sql::ADD_PAYLOAD, params![event, row.headers, &row.admitted.body()[..]])?;
     for name in &*row.plan.handlers {
         let handler = tx.names.handler(tx.conn, name)?;
-        tx.execute(sql::ADD_TASK, params![event, handler, tx.now_us])?;
+        tx.execute(sql::ADD_TASK, params![event, source, handler, tx.now_us])?;
         tx.wakes.push(name.clone());
     }
     Ok(Claim::First)

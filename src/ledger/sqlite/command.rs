@@ -7,6 +7,7 @@ use rusqlite::{Connection, Params};
 use super::names::Names;
 use super::severity::{Severity, severity};
 use super::sql;
+use super::turns::Turns;
 use crate::flaws::{Flaw, planted};
 use crate::ledger::LedgerError;
 use crate::model::HandlerName;
@@ -39,6 +40,8 @@ pub(super) struct Tx<'a> {
     pub conn: &'a Connection,
     /// The numbers of names.
     pub names: &'a mut Names,
+    /// Whose turn it is at each handler.
+    pub turns: &'a mut Turns,
     /// The ledger's own time.
     pub now_us: i64,
     /// Handlers that are to hear of the commit.

@@ -12,6 +12,7 @@ mod lock;
 mod migrate;
 mod names;
 mod open;
+mod operate;
 mod read;
 mod redrive;
 mod row;
@@ -20,6 +21,7 @@ mod severity;
 mod shared;
 mod sql;
 mod task;
+mod turns;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -39,12 +41,13 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::flaws::{Flaw, planted};
-use crate::model::{DeliveryPage, EventReport, HandlerName, SourceName};
+use crate::model::{DeliveryPage, EventReport, HandlerName, SourceName, Timestamp};
 use crate::sync::{Mutex, lock as locked};
 use crate::verify::Admitted;
 use command::Fault;
 use names::Names;
 use shared::{LedgerTime, Shared};
+use turns::Turns;
 use writer::Writer;
 
 pub use lock::{Holder, read_holder};
@@ -97,6 +100,7 @@ impl SqliteLedger {
         let writer = Writer {
             conn: opened.conn,
             names: Names::default(),
+            turns: Turns::default(),
             shared: Arc::clone(&shared),
             lock: Arc::clone(&lock),
             beside,
@@ -228,6 +232,19 @@ impl Ledger for SqliteLedger {
         Box::pin(self.shared.ask(move |tx| redrive::redrive(tx, &event, &redrive)))
     }
 
+    fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool> {
+        let handler = handler.clone();
+        Box::pin(self.shared.ask(move |tx| operate::pause(tx, &handler, paused)))
+    }
+
+    fn paused(&self) -> Reply<'_, Vec<(HandlerName, Timestamp)>> {
+        Box::pin(self.read(read::paused))
+    }
+
+    fn name_providers(&self, sources: Vec<(SourceName, String)>) -> Reply<'_, ()> {
+        Box::pin(self.shared.ask(move |tx| operate::name_providers(tx, &sources)))
+    }
+
     fn find(&self, event: EventName) -> Reply<'_, Option<EventReport>> {
         Box::pin(self.read(move |conn| read::find(conn, &event)))
     }
@@ -251,6 +268,10 @@ impl Ledger for SqliteLedger {
 
     fn state(&self) -> StoreState {
         self.shared.state.borrow().clone()
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
     }
 
     fn failed(&self) -> BoxFuture<'static, String> {

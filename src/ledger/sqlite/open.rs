@@ -236,8 +236,13 @@ fn prepare(
 fn keep_work_in_hand(conn: &Connection, sources: &[(SourceName, String)], wall: Timestamp) -> rusqlite::Result<()> {
     conn.execute(sql::KEEP_LEASES, [wall.0])?;
     let handlers: Vec<i64> = conn.prepare(sql::HANDLERS)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let sources_known: Vec<i64> =
+        conn.prepare(sql::SOURCES)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut clamp = conn.prepare(&sql::CLAMP_DELAYS)?;
     for handler in handlers {
-        conn.execute(&sql::CLAMP_DELAYS, [handler, wall.0])?;
+        for source in &sources_known {
+            clamp.execute([handler, *source, wall.0])?;
+        }
     }
     let mut names = Names::default();
     for (source, provider) in sources {

@@ -113,3 +113,10 @@ pub(super) fn unhandled(conn: &Connection, known: &[HandlerName]) -> Result<Vec<
     }
     Ok(unhandled)
 }
+
+/// See [`crate::ledger::Ledger::paused`].
+pub(super) fn paused(conn: &Connection) -> Result<Vec<(HandlerName, Timestamp)>, Fault> {
+    let mut statement = conn.prepare_cached(sql::PAUSED)?;
+    let rows = statement.query_map([], |row| Ok((parsed(row, 0, HandlerName::parse)?, Timestamp(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -58,7 +58,8 @@ fn send_to(tx: &mut Tx<'_>, event: i64, to: &HandlerName, how: &Redrive) -> Resu
 
 fn make(tx: &mut Tx<'_>, event: i64, handler: &HandlerName) -> Result<(), Fault> {
     let id = tx.names.handler(tx.conn, handler)?;
-    tx.execute(sql::ADD_TASK, params![event, id, tx.now_us])?;
+    let source: i64 = tx.conn.prepare_cached(sql::SOURCE_OF_EVENT)?.query_row([event], |row| row.get(0))?;
+    tx.execute(sql::ADD_TASK, params![event, source, id, tx.now_us])?;
     tx.wakes.push(handler.clone());
     Ok(())
 }

@@ -21,6 +21,10 @@ pub(super) const ADD_HANDLER: &str = "INSERT INTO handler (name) VALUES (?1) ON 
 pub(super) const HANDLER: &str = "SELECT id FROM handler WHERE name = ?1";
 pub(super) const HANDLER_NAME: &str = "SELECT name FROM handler WHERE id = ?1";
 pub(super) const HANDLERS: &str = "SELECT id, name FROM handler ORDER BY name";
+pub(super) const PAUSE: &str = "UPDATE handler SET paused_at_us = ?2 WHERE id = ?1 AND paused_at_us IS NULL";
+pub(super) const RESUME: &str = "UPDATE handler SET paused_at_us = NULL WHERE id = ?1 AND paused_at_us IS NOT NULL";
+pub(super) const PAUSED: &str = "SELECT name, paused_at_us FROM handler WHERE paused_at_us IS NOT NULL ORDER BY name";
+pub(super) const SOURCES: &str = "SELECT id FROM source";
 
 macro_rules! insert_event {
     () => {
@@ -40,16 +44,30 @@ pub(super) const DROP_IDENTITY: &str = "DROP INDEX IF EXISTS event_identity; \
 pub(super) const FOUND: &str =
     "SELECT key, ack_status, ack_headers, ack_body, body_digest FROM event WHERE source_id = ?1 AND event_id = ?2";
 pub(super) const ADD_PAYLOAD: &str = "INSERT INTO payload (event, headers, body) VALUES (?1, ?2, ?3)";
-pub(super) const ADD_TASK: &str = "INSERT INTO task (event, handler_id, state, due_at_us) VALUES (?1, ?2, 'pending', ?3)";
+pub(super) const ADD_TASK: &str =
+    "INSERT INTO task (event, source_id, handler_id, state, due_at_us) VALUES (?1, ?2, ?3, 'pending', ?4)";
+pub(super) const SOURCE_OF_EVENT: &str = "SELECT source_id FROM event WHERE id = ?1";
 
 /// Open tasks: the words of the partial index `task_due`, which serves only a query that says the same.
 const OPEN: &str = "state IN ('pending', 'running')";
 
+/// The sources whose open tasks a handler has, each with the time at which its first is due. It steps from one source to the next
+/// and passes the tasks between them by.
+pub(super) static TURNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH RECURSIVE turn (source_id) AS ( \
+         SELECT (SELECT source_id FROM task WHERE handler_id = ?1 AND {OPEN} ORDER BY source_id LIMIT 1) \
+         UNION ALL SELECT (SELECT task.source_id FROM task WHERE handler_id = ?1 AND task.source_id > turn.source_id AND {OPEN} \
+         ORDER BY task.source_id LIMIT 1) FROM turn WHERE turn.source_id IS NOT NULL) \
+         SELECT source_id, (SELECT due_at_us FROM task WHERE handler_id = ?1 AND task.source_id = turn.source_id AND {OPEN} \
+         ORDER BY due_at_us LIMIT 1) FROM turn WHERE source_id IS NOT NULL"
+    )
+});
 pub(super) static DUE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT id, event, state, attempts, tries, redrives, claim_seq, leased_at_us, \
          coalesce((SELECT body_bytes FROM event e WHERE e.id = task.event), 0) FROM task \
-         WHERE handler_id = ?1 AND due_at_us <= ?2 AND {} ORDER BY due_at_us, id LIMIT ?3",
+         WHERE handler_id = ?1 AND source_id = ?2 AND due_at_us <= ?3 AND {} ORDER BY due_at_us, id LIMIT ?4",
         from(Verb::Lease)
     )
 });
@@ -61,8 +79,6 @@ pub(super) static LEASE: LazyLock<String> = LazyLock::new(|| {
         from(Verb::Lease)
     )
 });
-pub(super) static NEXT_DUE: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT due_at_us FROM task WHERE handler_id = ?1 AND {OPEN} ORDER BY due_at_us LIMIT 1"));
 pub(super) const ADD_ATTEMPT: &str = "INSERT INTO attempt (task, number, started_at_us, duration_us, outcome, status, error) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 pub(super) const WORK: &str = "SELECT s.name, s.provider, e.event_id, e.event_type, e.key, e.received_at_us, p.headers, p.body \
@@ -114,11 +130,11 @@ pub(super) const TASKED: &str = "SELECT EXISTS (SELECT 1 FROM task WHERE event =
 
 /// Work in hand at the last stop keeps its full lease from now.
 pub(super) const KEEP_LEASES: &str = "UPDATE task SET due_at_us = ?1 + delay_us WHERE state = 'running'";
-/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler, so that tasks long due are passed by.
+/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler and source, so that tasks long due are passed by.
 pub(super) static CLAMP_DELAYS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "UPDATE task SET due_at_us = ?2 + delay_us \
-         WHERE handler_id = ?1 AND due_at_us > ?2 AND {OPEN} AND state = 'pending' AND due_at_us > ?2 + delay_us"
+        "UPDATE task SET due_at_us = ?3 + delay_us WHERE handler_id = ?1 AND source_id = ?2 AND due_at_us > ?3 AND {OPEN} \
+         AND state = 'pending' AND due_at_us > ?3 + delay_us"
     )
 });
 
@@ -223,16 +239,23 @@ mod tests {
     #[test]
     fn a_million_waiting_tasks_cost_no_more_than_ten() {
         let conn = schema();
-        let by_due = "USING INDEX task_due (handler_id=? AND due_at_us<?)";
+        let by_due = "USING INDEX task_due (handler_id=? AND source_id=? AND due_at_us<?)";
         let size = "CORRELATED SCALAR SUBQUERY 1; SEARCH e USING INTEGER PRIMARY KEY (rowid=?)";
         assert_eq!(steps(&conn, &DUE), format!("SEARCH task {by_due}; {size}"), "and no sort");
-        assert_eq!(steps(&conn, &NEXT_DUE), "SEARCH task USING INDEX task_due (handler_id=?)");
+        let turns = steps(&conn, &TURNS);
+        for step in ["(handler_id=?)", "(handler_id=? AND source_id>?)", "(handler_id=? AND source_id=?)"] {
+            assert!(turns.contains(&format!("SEARCH task USING INDEX task_due {step}")), "{turns}");
+        }
+        assert!(!turns.contains("B-TREE"), "{turns}");
         assert_eq!(steps(&conn, &LEASE), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         for settle in [&FINISH, &RETRY, &BURY] {
             assert_eq!(steps(&conn, settle), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
         }
         assert_eq!(steps(&conn, KEEP_LEASES), "SCAN task USING INDEX task_running");
-        assert_eq!(steps(&conn, &CLAMP_DELAYS), "SEARCH task USING INDEX task_due (handler_id=? AND due_at_us>?)");
+        assert_eq!(
+            steps(&conn, &CLAMP_DELAYS),
+            "SEARCH task USING INDEX task_due (handler_id=? AND source_id=? AND due_at_us>?)"
+        );
         assert_eq!(steps(&conn, OPEN_TASKS), "SEARCH task USING INDEX task_due (handler_id=?)");
     }
 
@@ -273,10 +296,15 @@ mod tests {
             HANDLER,
             HANDLER_NAME,
             HANDLERS,
+            SOURCES,
+            PAUSE,
+            RESUME,
+            PAUSED,
             CLAIM,
             CLAIM_UNGUARDED,
             ADD_PAYLOAD,
             ADD_TASK,
+            SOURCE_OF_EVENT,
             ADD_ATTEMPT,
             WORK,
             SETTLE_UNFENCED,

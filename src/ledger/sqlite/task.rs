@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::command::{Fault, Tx};
 use super::row::{bytes, delivery_id, duration, headers, micros, parsed};
 use super::sql;
+use super::turns::Share;
 use crate::flaws::{Flaw, planted};
 use crate::ledger::{Attempt, Lease, Settled, Settlement, Unreadable, Verb, Work};
 use crate::model::{EventId, HandlerName, Outcome, Reason, SourceName, TaskState, Timestamp};
@@ -80,14 +81,38 @@ pub(super) fn lease(
             redrives: task.redrives,
         });
     }
-    let next: Option<i64> = tx.conn.prepare_cached(&sql::NEXT_DUE)?.query_row([handler], |row| row.get(0)).optional()?;
+    let next = waiting(tx, handler)?.into_iter().map(|(_, due_at)| due_at).min();
     Ok((taken, next.map(|due_at| duration(due_at.saturating_sub(tx.now_us)))))
 }
 
-fn due(tx: &Tx<'_>, handler: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+/// The sources that have open tasks for a handler, and when the first of each is due.
+fn waiting(tx: &Tx<'_>, handler: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    tx.conn.prepare_cached(&sql::TURNS)?.query_map([handler], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Due tasks of every source in its turn, of each the longest due first. A source with fewer than its share leaves slots free: more
+/// is due then, and the next question follows at once.
+fn due(tx: &mut Tx<'_>, handler: i64, limit: usize) -> rusqlite::Result<Vec<Due>> {
+    let now_us = tx.now_us;
+    let sources: Vec<i64> =
+        waiting(tx, handler)?.into_iter().filter(|(_, due_at)| *due_at <= now_us).map(|(source, _)| source).collect();
+    let mut shares = Vec::new();
+    for share in tx.turns.shares(handler, &sources, limit) {
+        shares.push(due_of(tx, handler, share)?.into_iter());
+    }
+    // One of each in turn, as a lease may end before its limit.
+    let mut due = Vec::new();
+    while let longest @ 1.. = shares.iter().map(ExactSizeIterator::len).max().unwrap_or(0) {
+        due.reserve(longest);
+        due.extend(shares.iter_mut().filter_map(Iterator::next));
+    }
+    Ok(due)
+}
+
+fn due_of(tx: &Tx<'_>, handler: i64, share: Share) -> rusqlite::Result<Vec<Due>> {
+    let most = i64::try_from(share.most).unwrap_or(i64::MAX);
     let mut statement = tx.conn.prepare_cached(&sql::DUE)?;
-    let rows = statement.query_map(params![handler, tx.now_us, limit], |row| {
+    let rows = statement.query_map(params![handler, share.source, tx.now_us, most], |row| {
         Ok(Due {
             id: row.get(0)?,
             event: row.get(1)?,

@@ -14,6 +14,7 @@ use super::lock::LockFile;
 use super::names::Names;
 use super::severity::{Severity, severity};
 use super::shared::Shared;
+use super::turns::Turns;
 use super::{journal, sql};
 use crate::ledger::{LedgerError, Note, StoreState};
 use crate::model::HandlerName;
@@ -40,6 +41,7 @@ const LAST_TRIES: u32 = 100;
 pub(super) struct Writer {
     pub conn: Connection,
     pub names: Names,
+    pub turns: Turns,
     pub shared: Arc<Shared>,
     pub lock: Arc<LockFile>,
     /// Test only: where the flaw `unique-constraint-ignored` reads.
@@ -115,7 +117,7 @@ impl Writer {
     /// Runs each command. An error is the whole group's.
     fn run_all(&mut self, group: &mut Group, savepoints: Savepoints, wakes: &mut Vec<HandlerName>) -> rusqlite::Result<Ran> {
         let (conn, now_us) = (&self.conn, self.shared.time.now_us());
-        let mut tx = Tx { conn, names: &mut self.names, now_us, wakes, beside: self.beside.as_ref() };
+        let mut tx = Tx { conn, names: &mut self.names, turns: &mut self.turns, now_us, wakes, beside: self.beside.as_ref() };
         for entry in &mut group.entries {
             if entry.item.run(&mut tx, savepoints)? == Ran::NotAll {
                 return Ok(Ran::NotAll);

@@ -9,7 +9,7 @@ use hookgate::ledger::{
     Attempt, Claim, DeliveryFilter, EventName, Lease, Leased, Ledger, LedgerError, Patience, Plan, Redrive, Redriven, Reply,
     Settled, Settlement, StoreState,
 };
-use hookgate::model::{DeliveryPage, EventReport, HandlerName};
+use hookgate::model::{DeliveryPage, EventReport, HandlerName, SourceName, Timestamp};
 use hookgate::verify::Admitted;
 use tokio::sync::watch;
 
@@ -32,12 +32,21 @@ pub(crate) struct Balky {
     bodies: Mutex<Bodies>,
     bodies_asked: watch::Sender<usize>,
     claims: Mutex<Option<Vec<Admitted>>>,
+    leased: AfterLease,
 }
+
+/// What happens between a lease and word of it.
+type AfterLease = Box<dyn Fn(&Leased) + Send + Sync>;
 
 impl Balky {
     /// Still an ordinary one.
     pub(crate) fn over(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger, bodies: Mutex::new(Bodies::Read), bodies_asked: watch::channel(0).0, claims: Mutex::new(None) }
+        Self::slow(ledger, Box::new(|_| {}))
+    }
+
+    /// One where this happens between a lease and word of it.
+    pub(crate) fn slow(ledger: Arc<dyn Ledger>, leased: AfterLease) -> Self {
+        Self { ledger, bodies: Mutex::new(Bodies::Read), bodies_asked: watch::channel(0).0, claims: Mutex::new(None), leased }
     }
 
     /// From now on.
@@ -76,7 +85,8 @@ impl Ledger for Balky {
     }
 
     fn lease_tasks(&self, handler: &HandlerName, limit: usize, lease_for: Duration) -> Reply<'_, Leased> {
-        self.ledger.lease_tasks(handler, limit, lease_for)
+        let leased = self.ledger.lease_tasks(handler, limit, lease_for);
+        Box::pin(async move { leased.await.inspect(|leased| (self.leased)(leased)) })
     }
 
     fn settle_task(&self, lease: Lease, attempt: Attempt, settlement: Settlement) -> Reply<'_, Settled> {
@@ -103,6 +113,22 @@ impl Ledger for Balky {
 
     fn deliveries(&self, filter: DeliveryFilter) -> Reply<'_, DeliveryPage> {
         self.ledger.deliveries(filter)
+    }
+
+    fn pause(&self, handler: &HandlerName, paused: bool) -> Reply<'_, bool> {
+        self.ledger.pause(handler, paused)
+    }
+
+    fn paused(&self) -> Reply<'_, Vec<(HandlerName, Timestamp)>> {
+        self.ledger.paused()
+    }
+
+    fn name_providers(&self, sources: Vec<(SourceName, String)>) -> Reply<'_, ()> {
+        self.ledger.name_providers(sources)
+    }
+
+    fn has_room(&self) -> bool {
+        self.ledger.has_room()
     }
 
     fn unhandled(&self, known: Vec<HandlerName>) -> Reply<'_, Vec<(HandlerName, u64)>> {

@@ -13,7 +13,7 @@ use hookgate::gateway::{AttemptNotice, DeliveryNotice, Notice};
 use hookgate::handler::{Call, Print};
 use hookgate::ledger::sqlite::{SqliteLedger, SqliteSettings};
 use hookgate::ledger::{DeliveryFilter, EventName, Journal, Ledger};
-use hookgate::model::{EventState, HandlerName, TaskState, Timestamp};
+use hookgate::model::{EventState, HandlerName, ReloadReport, TaskState, Timestamp};
 use hookgate::web;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -124,7 +124,7 @@ impl Gateway {
         let tell = Arc::new(move |notice: &Notice| match notice {
             Notice::Delivery(delivery) => drop(tell_delivery.send(delivery.clone())),
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
-            Notice::Stray(_) => {}
+            Notice::Stray(_) | Notice::Handler(_) => {}
         });
         let start =
             start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print, in_process: BTreeMap::new() }, between);
@@ -146,6 +146,26 @@ impl Gateway {
         };
         let gateway = Self::start_over(home, settings, Arc::new(|_: &Call| {}), between).await;
         (gateway, balky.recv().expect("it was made"))
+    }
+
+    /// Goes by another configuration from now on.
+    pub(crate) async fn reload(&self, config: &str) -> ReloadReport {
+        let settings = self.home.as_ref().expect("it runs").settings(config);
+        self.running.reload(&settings).await.expect("it can be gone by")
+    }
+
+    /// How a handler stands, as the admin API tells it.
+    pub(crate) async fn handler(&self, name: &str) -> Value {
+        let all = self.get("handlers").await;
+        let found = all["handlers"].as_array().expect("a list").iter().find(|handler| handler["handler"] == name);
+        found.unwrap_or_else(|| panic!("no handler {name} in {all}")).clone()
+    }
+
+    /// Pauses a handler or resumes it, as `verb` says. Tells whether that changed anything.
+    pub(crate) async fn set_handler(&self, name: &str, verb: &str) -> bool {
+        let answer = self.ask("POST", &format!("/api/v1/handlers/{name}/{verb}"), &Fields::new(), b"").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["changed"].as_bool().expect("a word")
     }
 
     /// What the wall clock shows, as providers sign it.
@@ -332,7 +352,7 @@ where
     let addresses = [0, 1].map(|at: usize| listeners[at].local_addr().expect("an address"));
     let [public, admin] = listeners;
     let public = web::public(&running, public, settings.limits, settings.drain).expect("the socket listens");
-    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain).expect("the socket listens");
+    let admin = web::admin(&running, admin, settings.admin_token.clone(), settings.drain, None).expect("the socket listens");
     let handles = vec![public.handle(), admin.handle()];
     tokio::spawn(async move { tokio::try_join!(public, admin) });
     (running, handles, addresses)

@@ -76,8 +76,13 @@ impl Stand {
 
     /// Claims delivery `number` of an event.
     pub(crate) async fn claim(&self, event_id: &str, number: u64, handlers: &[&str]) -> Claim {
+        self.claim_of("shop", event_id, number, handlers).await
+    }
+
+    /// Claims delivery `number` of an event of this source.
+    pub(crate) async fn claim_of(&self, source: &str, event_id: &str, number: u64, handlers: &[&str]) -> Claim {
         let plan = plan(&format!("ack of {number}"), handlers);
-        self.store.claim(admitted("shop", event_id, number), plan, PATIENCE).await.expect("a claim")
+        self.store.claim(admitted(source, event_id, number), plan, PATIENCE).await.expect("a claim")
     }
 
     pub(crate) async fn lease(&self, handler_name: &str, limit: usize) -> Leased {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hookgate::ledger::{Claim, EventName, LedgerError, Settled, Settlement, StoreState};
+use hookgate::ledger::{Claim, EventName, Leased, LedgerError, Settled, Settlement, StoreState};
 use hookgate::model::{EventState, Reason, TaskState, Timestamp};
 
 use crate::helpers::evidence::{BEGIN, admitted, delivery, event, handler, plan, source};
@@ -22,6 +22,7 @@ super::promises! {
     setting_the_wall_clock_moves_no_task,
     a_commit_wakes_its_handlers_and_nobody_else,
     the_longest_due_is_leased_first_and_the_next_is_told,
+    no_source_waits_for_the_tasks_of_another,
     a_closed_store_takes_nothing,
     tasks_that_nobody_calls_are_counted,
 }
@@ -217,4 +218,21 @@ async fn tasks_that_nobody_calls_are_counted(stand: Stand) {
     let lease = stand.lease_one("older").await;
     stand.settle(lease, Settlement::Done).await;
     assert_eq!(stand.store.unhandled(vec![handler("mail")]).await, Ok(vec![(handler("old"), 2)]));
+}
+
+async fn no_source_waits_for_the_tasks_of_another(stand: Stand) {
+    for number in 0..50 {
+        stand.claim_of("flood", &format!("evt_{number}"), number, &["mail"]).await;
+    }
+    for (number, of) in (50..).zip(["calm", "quiet"]) {
+        stand.claim_of(of, "evt_1", number, &["mail"]).await;
+    }
+    let sources = |leased: Leased| leased.work.iter().map(|work| work.source.to_string()).collect::<Vec<_>>();
+    let mut first = sources(stand.lease("mail", 3).await);
+    first.sort();
+    assert_eq!(first, ["calm", "flood", "quiet"], "fifty are longer due than either");
+    assert_eq!(sources(stand.lease("mail", 3).await), ["flood"; 3], "nobody else has work, so it gets every slot");
+    stand.claim_of("calm", "evt_2", 60, &["mail"]).await;
+    let next = [sources(stand.lease("mail", 1).await), sources(stand.lease("mail", 1).await)].concat();
+    assert!(next.contains(&"calm".to_owned()), "one slot goes round: {next:?}");
 }
