@@ -32,7 +32,7 @@ fn gated(gate: &Gate) -> (mpsc::UnboundedReceiver<Event>, Handler) {
 async fn a_shutdown_waits_for_calls_in_hand_and_records_them() {
     let gate = Gate::closed();
     let (mut calls, handler) = gated(&gate);
-    let program = Program::start(|builder| builder.handler_with(handler)).await;
+    let program = Program::start(|builder| builder.handler_with(handler.concurrency(1))).await;
     program.accept("evt_1", "invoice.paid").await;
     next(&mut calls).await;
     let gateway = program.gateway.clone();
@@ -41,13 +41,16 @@ async fn a_shutdown_waits_for_calls_in_hand_and_records_them() {
     let mut first = tokio::spawn(async move { gateway.shutdown().await });
     let second = program.gateway.clone();
     let mut second = tokio::spawn(async move { second.shutdown().await });
-    tokio::task::yield_now().await;
+    for number in 2..22 {
+        program.accept(&format!("evt_{number}"), "invoice.paid").await;
+    }
     assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none(), "a call is in hand");
-    gate.let_through(1);
+    gate.let_through(100);
     soon("the shutdown", first).await.expect("no panic");
     soon("the other one", second).await.expect("no panic");
     assert!(!program.gateway.is_ready());
-    let late = deliver(program.listen, "/hooks/stripe", program.clock.now_s(), "evt_2", "invoice.paid").await;
+    assert!(calls.try_recv().is_err(), "what came meanwhile waits for the next start");
+    let late = deliver(program.listen, "/hooks/stripe", program.clock.now_s(), "evt_22", "invoice.paid").await;
     assert_eq!(late.status, 503, "{}", late.text());
     assert_eq!(problem(&late), "store-failed");
     let left = program.end().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use hookgate::Secret;
+use hookgate::gateway::Receiver;
 
 use super::{Program, deliver, listen, next, scripted};
 use crate::helpers::gateway::{NEW_YEAR, problem};
@@ -14,10 +15,12 @@ async fn get(to: std::net::SocketAddr, path: &str, with: &Fields) -> Answer {
     http::exchange(to, &http::request("GET", path, with, b"")).await
 }
 
-/// Data of the program, of a type that the gateway uses inside as well.
-async fn own(data: web::Data<hookgate::app::Gateway>, text: web::Data<String>) -> String {
-    drop(data);
-    text.to_string()
+/// What the program has put into its data: of a type that the gateway uses inside as well.
+type Mine = Arc<Receiver>;
+
+/// A route of the program: whether its data is still what it was.
+async fn own(data: web::Data<Receiver>, mine: web::Data<Mine>) -> &'static str {
+    if Arc::ptr_eq(&data.into_inner(), &mine) { "mine" } else { "another's" }
 }
 
 #[tokio::test]
@@ -27,9 +30,9 @@ async fn two_gateways_share_a_program_that_keeps_its_own_routes_data_and_default
     let one = Program::start(|builder| builder.handler("billing", ["*"], first.1)).await;
     let two = Program::start(|builder| builder.handler("billing", ["*"], second.1)).await;
     let other = crate::helpers::gateway::Gateway::start(crate::helpers::gateway::SOURCES).await;
-    let (at_root, in_scope, data) = (one.gateway.routes(), two.gateway.routes(), web::Data::new(other.running.clone()));
+    let (at_root, in_scope, mine) = (one.gateway.routes(), two.gateway.routes(), Arc::clone(other.running.receiver()));
     let app = move |config: &mut web::ServiceConfig| {
-        config.app_data(data.clone()).app_data(web::Data::new("mine".to_owned()));
+        config.app_data(web::Data::from(Arc::clone(&mine))).app_data(web::Data::new(Arc::clone(&mine)));
         config.configure(at_root.clone()).service(web::scope("/x").configure(in_scope.clone()).route("/own", web::get().to(own)));
         config.route("/healthz", web::get().to(own));
     };
