@@ -49,7 +49,7 @@ async fn check(request: HttpRequest, mut payload: web::Payload, key: web::Data<H
     if read && mac.verify_slice(&tag).is_ok() { HttpResponse::Ok().finish() } else { HttpResponse::Unauthorized().finish() }
 }
 
-/// Answers every event with 200, and says on `/count` how many there were.
+/// Answers every event with 200, and says on `/count` how many there were. Other paths fail, hang, or are not counted.
 pub(crate) fn sink(ready: &str) {
     let (listener, count) = (listen(ready), Arc::new(AtomicUsize::new(0)));
     actix_web::rt::System::new().block_on(async move {
@@ -57,6 +57,9 @@ pub(crate) fn sink(ready: &str) {
             App::new()
                 .app_data(web::Data::from(Arc::clone(&count)))
                 .service(web::resource("/hooks").to(take))
+                .service(web::resource("/uncounted").to(take_uncounted))
+                .service(web::resource("/fails").to(fail))
+                .service(web::resource("/hangs").to(hang))
                 .service(web::resource("/count").to(told))
         });
         server.workers(1).disable_signals().listen(listener).expect("a listener").run().await.expect("a server");
@@ -67,6 +70,20 @@ async fn take(mut payload: web::Payload, count: web::Data<AtomicUsize>) -> HttpR
     while payload.next().await.is_some() {}
     count.fetch_add(1, Ordering::Relaxed);
     HttpResponse::Ok().finish()
+}
+
+async fn take_uncounted(mut payload: web::Payload) -> HttpResponse {
+    while payload.next().await.is_some() {}
+    HttpResponse::Ok().finish()
+}
+
+async fn fail(mut payload: web::Payload) -> HttpResponse {
+    while payload.next().await.is_some() {}
+    HttpResponse::InternalServerError().finish()
+}
+
+async fn hang() -> HttpResponse {
+    std::future::pending().await
 }
 
 async fn told(count: web::Data<AtomicUsize>) -> String {

@@ -11,6 +11,7 @@
 mod bare;
 mod deliveries;
 mod load;
+mod neighbours;
 mod process;
 mod table;
 
@@ -36,10 +37,19 @@ enum Kind {
     Claimed(Ids),
     /// The same, and handed on to an HTTP handler.
     Forwarded,
+    /// Ten sources and ten handlers, of which eight are looked at: what the other two do.
+    Neighbours(neighbours::Others),
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Bare, Self::Claimed(Ids::Random), Self::Claimed(Ids::TimeBased), Self::Forwarded];
+    const ALL: [Self; 6] = [
+        Self::Bare,
+        Self::Claimed(Ids::Random),
+        Self::Claimed(Ids::TimeBased),
+        Self::Forwarded,
+        Self::Neighbours(neighbours::Others::Well),
+        Self::Neighbours(neighbours::Others::Ill),
+    ];
 
     const fn title(self) -> &'static str {
         match self {
@@ -47,6 +57,8 @@ impl Kind {
             Self::Claimed(Ids::Random) => "hookgate, random ids",
             Self::Claimed(Ids::TimeBased) => "hookgate, time-based ids",
             Self::Forwarded => "hookgate, forwarding",
+            Self::Neighbours(neighbours::Others::Well) => neighbours::ALL_WELL,
+            Self::Neighbours(neighbours::Others::Ill) => neighbours::TWO_ILL,
         }
     }
 }
@@ -96,6 +108,7 @@ fn measure(kind: Kind, deliveries: &Deliveries) -> Row {
             Row::of_account(measured, &server.account().since(&before), deliveries.distinct)
         }
         Kind::Forwarded => forwarded(deliveries),
+        Kind::Neighbours(others) => neighbours::measure(others, deliveries),
     }
 }
 

@@ -125,6 +125,11 @@ impl Helper {
     }
 }
 
+/// The table of a GitHub-like source.
+pub(crate) fn source(name: &str) -> String {
+    format!("[sources.{name}]\nprovider = \"github\"\nsecrets = [{{ literal = \"{SECRET}\" }}]\n")
+}
+
 /// The gateway on a fresh database.
 pub(crate) struct Gateway {
     process: Process,
@@ -135,13 +140,14 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// With a handler there, or with one that wants nothing that comes.
     pub(crate) fn start(handler: Option<&str>) -> Self {
+        let (url, events) = handler.map_or(("http://127.0.0.1:9/", "nothing"), |url| (url, "*"));
+        Self::with_config(&format!("{}[handlers.only]\nurl = \"{url}\"\nevents = [\"{events}\"]\n", source("github")))
+    }
+
+    /// With this configuration.
+    pub(crate) fn with_config(config: &str) -> Self {
         let directory = directory();
         let path = |name: &str| directory.path().join(name);
-        let (url, events) = handler.map_or(("http://127.0.0.1:9/", "nothing"), |url| (url, "*"));
-        let config = format!(
-            "[sources.github]\nprovider = \"github\"\nsecrets = [{{ literal = \"{SECRET}\" }}]\n\
-             [handlers.only]\nurl = \"{url}\"\nevents = [\"{events}\"]\n"
-        );
         fs::write(path("hookgate.toml"), config).expect("the config");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
         command.args(["serve", "-q", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);

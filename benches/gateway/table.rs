@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::CONNECTIONS;
 use crate::deliveries::Deliveries;
 use crate::load::Measured;
+use crate::neighbours;
 use crate::process::Account;
 
 /// One run of one configuration.
@@ -120,8 +121,13 @@ impl fmt::Display for Table {
         for (title, rows) in &self.configurations {
             let handled = range(rows.iter().filter_map(|row| row.handled_per_second), 0);
             if !handled.is_empty() {
-                writeln!(f, "\n{title}: its handler got {handled} events/s until it had all; its CPU is that of the whole way")?;
+                writeln!(f, "\n{title}: its handlers got {handled} events/s until it had all; its CPU is that of the whole way")?;
             }
+        }
+        let rows_of = |title: &str| self.configurations.iter().find(|(have, _)| *have == title).map(|(_, rows)| rows);
+        if let (Some(well), Some(ill)) = (rows_of(neighbours::ALL_WELL), rows_of(neighbours::TWO_ILL)) {
+            let pairs = well.iter().zip(ill).filter_map(|(well, ill)| Some(ill.handled_per_second? / well.handled_per_second?));
+            writeln!(f, "\nof ten handlers with two ill the eight get {} of what they get with all well", range(pairs, 2))?;
         }
         Ok(())
     }

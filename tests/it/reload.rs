@@ -14,7 +14,7 @@ use crate::helpers::sender::{self, Fields};
 use crate::helpers::target::{Gate, Reply, Target};
 
 /// How often the configuration is read again under load, unless `HOOKGATE_RELOADS` says otherwise.
-const RELOADS: usize = 60;
+const RELOADS: usize = 500;
 
 async fn handlers_of(gateway: &Gateway, id: &str) -> Vec<String> {
     let event = gateway.event("stripe", id).await;

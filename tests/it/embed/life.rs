@@ -107,6 +107,8 @@ async fn the_last_clone_closes_the_database_and_blocks_nobody() {
     assert_eq!(story(directory.path(), "evt_1").await.state.as_str(), "done");
 }
 
+const fn goes_to_another_thread<T: Send + Sync>(_: &T) {}
+
 #[test]
 fn it_opens_and_ends_below_any_executor() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -115,7 +117,8 @@ fn it_opens_and_ends_below_any_executor() {
     let open = Gateway::builder()
         .source(Source::provider("stripe").secret("whsec_0123456789abcdef"))
         .open(directory.path().join("a.db"));
-    let gateway = bare.block_on(open).expect("it opens");
+    let gateway = bare.block_on(async { tokio::spawn(open).await.expect("no panic") }).expect("it opens");
+    goes_to_another_thread(&gateway);
     assert!(gateway.is_ready());
     bare.block_on(gateway.shutdown());
     assert!(!gateway.is_ready());
