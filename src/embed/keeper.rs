@@ -43,8 +43,8 @@ pub(super) async fn start(parts: impl FnOnce() -> Result<Parts, OpenError> + Sen
 
 /// What the thread does, from the start to the end.
 fn keep(parts: impl FnOnce() -> Result<Parts, OpenError>, tell: oneshot::Sender<Result<Gateway, OpenError>>) {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
+    let (runtime, own) = match runtimes() {
+        Ok(both) => both,
         Err(error) => return drop(tell.send(Err(OpenError::Threads(error)))),
     };
     let (stop, stopped) = oneshot::channel();
@@ -60,7 +60,7 @@ fn keep(parts: impl FnOnce() -> Result<Parts, OpenError>, tell: oneshot::Sender<
     let running = Running { gateway: gateway.clone(), store: Arc::clone(&store), stop: Mutex::new(Some(stop)), ended: watched };
     // Where nobody waits for it any more it is dropped here, which is the word to end.
     drop(tell.send(Ok(Gateway(Arc::new(running)))));
-    runtime.block_on(async {
+    own.block_on(async {
         tokio::select! {
             _ = stopped => {}
             () = tell_of_failure(&store) => {}
@@ -73,8 +73,12 @@ fn keep(parts: impl FnOnce() -> Result<Parts, OpenError>, tell: oneshot::Sender<
     ended.send_replace(true);
 }
 
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("hookgate-worker").enable_all().build()
+/// One for the workers, and one for this thread: timers of the first stand still while handlers block all of its threads, and the end
+/// must come all the same.
+fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
+    use tokio::runtime::Builder;
+    let workers = Builder::new_multi_thread().worker_threads(WORKERS).thread_name("hookgate-worker").enable_all().build()?;
+    Ok((workers, Builder::new_current_thread().enable_time().build()?))
 }
 
 async fn run(parts: Parts) -> Result<(app::Gateway, Arc<SqliteLedger>, Settings), OpenError> {

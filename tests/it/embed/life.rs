@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use hookgate::{Event, Gateway, Handler, Source};
@@ -79,6 +80,32 @@ async fn what_outlasts_the_drain_is_called_again_after_its_lease_in_the_next_run
     let task = task(left.path(), "evt_1").await;
     let outcomes: Vec<_> = task.attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
     assert_eq!(outcomes, ["lost", "succeeded"]);
+}
+
+#[tokio::test]
+async fn blocking_work_holds_up_no_shutdown_and_goes_on_past_it() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let work = move |_: Event| {
+        tell.send("begun").ok();
+        // Until nobody holds the other end, on one of the gateway's own threads.
+        held.lock().map(|held| held.recv()).ok();
+        tell.send("went on").ok();
+        std::future::ready(Ok(()))
+    };
+    let handler = Handler::new("blocking", work);
+    let program = Program::start(|builder| builder.drain(Duration::from_millis(1)).handler_with(handler)).await;
+    // As many as the gateway has threads.
+    for id in ["evt_1", "evt_2"] {
+        program.accept(id, "invoice.paid").await;
+        assert_eq!(next(&mut told).await, "begun");
+    }
+    let left = program.end().await;
+    let task = task(left.path(), "evt_1").await;
+    assert_eq!(task.state.as_str(), "running", "its lease stands");
+    drop(release);
+    assert_eq!(next(&mut told).await, "went on");
 }
 
 /// Waits until nobody has the database open any more.
