@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{StartError, Voices};
 use crate::config::{HandlerKind, HandlerSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
-use crate::gateway::{ReceiverSettings, RetryPolicy, Route, Routes, Worker};
+use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
 use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Printer, Resign};
 use crate::model::{Ack, Headers, SourceName};
 use crate::verify::Verifier;
@@ -41,6 +41,7 @@ fn source(source: &SourceSettings) -> GatewaySource {
         verifier: Arc::clone(&source.verifier),
         methods: source.preset.methods().iter().map(|method| method.to_string()).collect(),
         retired: source.retired,
+        allow_from: source.allow_from.clone().map(|networks| AllowedSenders::new(networks, source.trusted_proxies.clone())),
         ignore: source.ignore.clone(),
         body_limit: source.body_limit,
         rate_limit: source.rate_limit,

@@ -46,6 +46,13 @@ fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
     }
 }
 
+/// A source to machines, its secrets by their fingerprints.
+fn log_source(source: &SourceSettings) {
+    let secrets: Vec<_> = source.verifier.fingerprints().iter().map(|(_, fingerprint, _)| fingerprint.to_string()).collect();
+    tracing::info!(source.name = %source.name, source.provider = &**source.preset.name(), source.pending = source.verifier.is_pending(),
+        source.secrets = secrets.join(" "), "source configured");
+}
+
 /// How a gateway started.
 pub(super) struct Start<'a> {
     pub(super) settings: &'a Settings,
@@ -61,6 +68,7 @@ impl Start<'_> {
         if global.log_format == LogFormat::Json {
             tracing::info!(listen = %self.listen, admin_listen = %self.admin_listen, new_database = self.is_new,
                 database = %self.settings.database.display(), "the gateway listens");
+            self.settings.sources.iter().for_each(log_source);
             return warnings.for_each(|warning| tracing::warn!("{warning}"));
         }
         if !global.quiet {
@@ -79,22 +87,21 @@ impl Start<'_> {
         lines.extend(self.settings.sources.iter().flat_map(|source| self.source(source)));
         for handler in &self.settings.handlers {
             lines.push(format!("{}  {}", paint(&handler.name, BOLD), check::handler_target(handler)));
+            lines.extend(check::handler_secrets(handler).iter().map(|(name, fingerprint)| format!("    {name} {fingerprint}")));
         }
         if self.settings.public_url.is_some() {
             lines.push(format!("{}  http://{}", paint("listens", BOLD), self.listen));
         }
-        lines.push(format!("{}  http://{}", paint("admin", BOLD), self.admin_listen));
+        let token = self.settings.admin_token.as_ref();
+        let token = token.map_or_else(String::new, |token| format!("  token {}", crate::verify::fingerprint(token)));
+        lines.push(format!("{}  http://{}{token}", paint("admin", BOLD), self.admin_listen));
         lines.join("\n")
     }
 
     fn source(&self, source: &SourceSettings) -> Vec<String> {
         let base = self.settings.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen));
         let mut lines = vec![format!("{}  {base}/hooks/{}  {}", paint(&source.name, BOLD), source.name, source.preset.title())];
-        for secret in &source.secrets {
-            if let Some(bytes) = &secret.secret {
-                lines.push(format!("    secret {}, from {}", crate::verify::fingerprint(bytes), secret.origin));
-            }
-        }
+        lines.extend(source.secrets.iter().map(|secret| format!("    {}", check::secret_sentence(source, secret))));
         lines
     }
 

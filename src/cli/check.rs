@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::exit::{Failure, OK};
 use super::{Global, print, setup};
-use crate::config::{HandlerKind, HandlerSettings, Keys, Settings, SourceSettings};
+use crate::config::{HandlerKind, HandlerSettings, Keys, NamedSecret, Settings, SourceSettings};
+use crate::model::Fingerprint;
+use crate::verify::fingerprint;
 
 /// `check`.
 #[derive(Debug, Args)]
@@ -34,9 +36,10 @@ fn say(settings: &Settings) {
         None => print::line("No config file: the demo on loopback."),
     }
     print::line(&format!(
-        "Deliveries come to {}, the admin listener is {}, the database {}.",
+        "Deliveries come to {}, the admin listener is {}{}, the database {}.",
         settings.listen,
         settings.admin_listen,
+        settings.admin_token.as_ref().map_or_else(String::new, |token| format!(" (token {})", fingerprint(token))),
         settings.database.display()
     ));
     for source in &settings.sources {
@@ -48,6 +51,7 @@ fn say(settings: &Settings) {
     for handler in &settings.handlers {
         print::line(&format!("\n{}  {}", print::paint(&handler.name, print::BOLD), handler_target(handler)));
         print::line(&format!("    {}", handler_sentence(handler)));
+        handler_secrets(handler).iter().for_each(|(name, fingerprint)| print::line(&format!("    {name} {fingerprint}")));
     }
 }
 
@@ -56,17 +60,24 @@ fn json(settings: &Settings) -> Result<(), Failure> {
         print::json(&serde_json::json!({
             "v": 1, "source": source.name, "provider": &**source.preset.name(), "path": format!("/hooks/{}", source.name),
             "pending": source.verifier.is_pending(), "retired": source.retired, "says": sentence(source),
-            "secrets": source.verifier.fingerprints().iter().map(|(slot, fingerprint, short)| {
-                serde_json::json!({ "slot": slot, "fingerprint": fingerprint, "short": short })
-            }).collect::<Vec<_>>(),
+            "secrets": source.secrets.iter().map(|secret| secret_json(source, secret)).collect::<Vec<_>>(),
         }))?;
     }
     for handler in &settings.handlers {
         print::json(&serde_json::json!({
             "v": 1, "handler": handler.name, "target": handler_target(handler), "says": handler_sentence(handler),
+            "secrets": handler_secrets(handler).iter().map(|(name, fingerprint)| {
+                serde_json::json!({ "name": name, "fingerprint": fingerprint })
+            }).collect::<Vec<_>>(),
         }))?;
     }
     Ok(())
+}
+
+fn secret_json(source: &SourceSettings, secret: &NamedSecret) -> serde_json::Value {
+    let found = secret.secret.as_ref().map(fingerprint);
+    let short = found.as_ref().map(|found| is_short(source, found));
+    serde_json::json!({ "slot": secret.slot, "origin": secret.origin, "fingerprint": found, "short": short })
 }
 
 fn sentence(source: &SourceSettings) -> String {
@@ -85,18 +96,53 @@ fn sentence(source: &SourceSettings) -> String {
         [] => String::new(),
         globs => format!("; no handler gets {}", listed(globs)),
     };
-    format!("{check}; answers {} within {deadline}; bodies up to {limit}; {retries}{ignored}.", source.ack.0)
+    format!(
+        "{check}; answers {} within {deadline}; bodies up to {limit}; {retries}{ignored}{}.",
+        source.ack.0,
+        who_may_send(source)
+    )
+}
+
+/// Who may send, where not everybody may.
+fn who_may_send(source: &SourceSettings) -> String {
+    let Some(networks) = &source.allow_from else { return String::new() };
+    let told = match source.trusted_proxies.as_slice() {
+        [] => String::new(),
+        proxies => format!(", as X-Forwarded-For tells behind {}", addresses(proxies)),
+    };
+    format!("; only from {}{told}, all others get 403", addresses(networks))
+}
+
+/// A network of one address is written as that.
+fn addresses(networks: &[ipnet::IpNet]) -> String {
+    let one = |network: &ipnet::IpNet| network.prefix_len() == network.max_prefix_len();
+    let text = |network: &ipnet::IpNet| if one(network) { network.addr().to_string() } else { network.to_string() };
+    listed(&networks.iter().map(text).collect::<Vec<_>>())
 }
 
 fn listed<T: ToString>(things: &[T]) -> String {
     things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn secret_sentence(source: &SourceSettings, secret: &crate::config::NamedSecret) -> String {
-    let Some(bytes) = &secret.secret else { return format!("secret from {}: none yet", secret.origin) };
-    let fingerprint = crate::verify::fingerprint(bytes);
-    let short = source.verifier.fingerprints().iter().any(|(_, known, short)| *known == fingerprint && *short);
-    format!("secret {fingerprint} from {}{}", secret.origin, if short { ", short" } else { "" })
+/// A secret of a source: by its fingerprint, and where it was looked for.
+pub(super) fn secret_sentence(source: &SourceSettings, secret: &NamedSecret) -> String {
+    let slot = if source.preset.slots().len() > 1 { format!(" of slot {}", secret.slot) } else { String::new() };
+    let Some(bytes) = &secret.secret else { return format!("secret{slot} from {}: none yet", secret.origin) };
+    let found = fingerprint(bytes);
+    let short = if is_short(source, &found) { ", short" } else { "" };
+    format!("secret {found}{slot} from {}{short}", secret.origin)
+}
+
+fn is_short(source: &SourceSettings, fingerprint: &Fingerprint) -> bool {
+    source.verifier.fingerprints().iter().any(|(_, known, short)| known == fingerprint && *short)
+}
+
+/// What a handler is given of secrets: by name, and the fingerprint of each.
+pub(super) fn handler_secrets(handler: &HandlerSettings) -> Vec<(String, Fingerprint)> {
+    let HandlerKind::Http(http) = &handler.kind else { return Vec::new() };
+    let key = http.sign_with.iter().map(|key| ("signing key".to_owned(), fingerprint(key)));
+    let headers = http.headers.iter().map(|(name, value)| (format!("header {name}"), fingerprint(value)));
+    key.filter(|_| !http.resign).chain(headers).collect()
 }
 
 /// Where a handler's events go.

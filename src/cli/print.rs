@@ -180,7 +180,8 @@ pub(super) fn delivery(notice: &DeliveryNotice, stdout: Stdout) -> String {
 pub(super) fn stray(notice: &StrayNotice) -> String {
     let time = paint(clock(notice.at), DIM);
     let what = format!("{} /hooks/{}", notice.method.escape_debug(), notice.source.escape_debug());
-    format!("{time}  {what}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
+    let from = notice.from.map_or_else(String::new, |address| format!(" from {address}"));
+    format!("{time}  {what}{from}  {}  {}", paint(notice.problem.code(), RED), status_words(notice.problem.status()))
 }
 
 /// A handler that is called no more, or again.

@@ -27,7 +27,8 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
         sources.push(resolve_source::of_demo(&preset, secret)?);
     }
     let names = SOURCES.iter().map(|(name, _)| *name).collect();
-    let context = HandlerContext { env, loopback: Loopback::Yes, database: &database, keys, sources: &names };
+    let reader = secrets::Reader::new(env, Loopback::Yes, keys, false);
+    let context = HandlerContext { reader: &reader, database: &database, keys, sources: &names };
     let handler = match &flags.forward_to {
         Some(url) => resolve_handler::forward_to(url, &context)?,
         None => resolve_handler::of_kind(
@@ -35,12 +36,11 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
             HandlerKind::Printer,
         ),
     };
-    let admin_token = env.var("HOOKGATE_ADMIN_TOKEN").map(|text| Secret::new(text.into_bytes())).transpose();
     Ok(Settings {
         file: None,
         listen,
         admin_listen,
-        admin_token: admin_token.map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?,
+        admin_token: resolve::admin_token_of(env)?,
         public_url: None,
         database,
         require_database: false,
@@ -50,7 +50,7 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
         min_free: DEFAULT_MIN_FREE,
         sources,
         handlers: vec![handler],
-        warnings: Vec::new(),
+        warnings: reader.into_doubts(),
     })
 }
 
@@ -66,8 +66,8 @@ fn loopback(flag: &str, address: SocketAddr) -> Result<SocketAddr, ConfigError> 
 
 fn secret(env: &Environment, variable: &str, database: &Path, file: &str, keys: Keys) -> Result<NamedSecret, ConfigError> {
     let slot = "signing".to_owned();
-    if let Some(text) = env.var(variable) {
-        let secret = Secret::new(text.into_bytes()).map_err(|error| {
+    if let Some(bytes) = env.bytes(variable) {
+        let secret = Secret::new(bytes).map_err(|error| {
             ConfigError::plain(format!("{variable} {error}")).help("give it the provider's secret, or unset it to have one made")
         })?;
         return Ok(NamedSecret { slot, origin: format!("env {variable}"), secret: Some(secret) });

@@ -1,5 +1,6 @@
 //! The configuration of a program that embeds the gateway: what it says in code, beside a text or without one.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::Path;
 
@@ -7,11 +8,15 @@ use toml::Spanned;
 
 use super::error::ConfigError;
 use super::file::{ConfigText, HandlerText, SourceText};
-use super::resolve::{self, DEFAULT_ADMIN_LISTEN, DEFAULT_LISTEN, Flags, Keys, Listeners};
+use super::resolve::{self, Flags, Keys, Listeners};
+use super::secrets::Reader;
 use super::{Environment, Loopback, Settings};
 
 /// The place of what was said in code: past the end of any text.
 pub(super) const UNPLACED: Range<usize> = usize::MAX..usize::MAX;
+
+/// Where the program listens: it alone knows.
+const ELSEWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Something that was said in code.
 pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
@@ -26,8 +31,8 @@ pub(crate) fn unplaced<T>(value: T) -> Spanned<T> {
 pub fn embedded(written: &ConfigText, database: &Path, env: &Environment) -> Result<Settings, ConfigError> {
     let database = database.to_str().ok_or_else(|| ConfigError::plain("the database's path is not UTF-8"))?;
     let flags = Flags { database: Some(database.to_owned()), ..Flags::default() };
-    let elsewhere =
-        Listeners { listen: DEFAULT_LISTEN, admin_listen: DEFAULT_ADMIN_LISTEN, admin_token: None, loopback: Loopback::No };
+    let reader = Reader::new(env, Loopback::No, Keys::Make, written.strict_secrets);
+    let elsewhere = Listeners { listen: ELSEWHERE, admin_listen: ELSEWHERE, admin_token: None, reader };
     resolve::meant(written, elsewhere, None, &flags, env, Keys::Make)
 }
 
@@ -40,6 +45,7 @@ pub(crate) fn source_text(provider: String) -> SourceText {
         allow: None,
         tolerance: None,
         retired: false,
+        allow_from: None,
         ignore: Vec::new(),
         body_limit: None,
         rate_limit: None,

@@ -86,12 +86,10 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
 
 /// Settings that the interface knows and this version does not have yet.
 const LATER: &[&str] = &[
-    "trusted_proxies",
     "database_password",
     "retention",
     "idempotency",
     "mode",
-    "allow_from",
     "accept_encoding",
     "quarantine",
     "quarantine_entries",
@@ -104,51 +102,40 @@ const LATER: &[&str] = &[
     "env",
 ];
 
-/// The parser repeats a text of the wrong type, and that may be a secret written where its name belongs.
+/// The parser repeats a value of the wrong type, and that may be a secret written where its name belongs.
 fn without_value(message: &str) -> String {
-    let shown = message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
-    match shown {
-        Some((_, expected)) => format!("text where {expected} is expected"),
+    let shown = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    match shown.and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((value, expected)) => format!("{} where {expected} is expected", kind(value)),
         None => message.to_owned(),
+    }
+}
+
+/// What kind of value the parser speaks of, as people call it.
+fn kind(value: &str) -> &'static str {
+    match value.split_whitespace().next().unwrap_or_default() {
+        "string" => "text",
+        "integer" | "float" | "floating" => "a number",
+        "boolean" => "true or false",
+        "sequence" => "a list",
+        "map" => "a table",
+        _ => "another value",
     }
 }
 
 /// What to write instead, where the parser's words are those of a programmer.
 fn shape_help(message: &str) -> Option<&'static str> {
     let known = [
-        ("expected a sequence", "write a list: [ ... ]"),
         ("where a sequence is expected", "write a list: [ ... ]"),
-        ("expected a map", "write a table, such as [sources.NAME] or [handlers.NAME]"),
-        ("expected usize", "write a number without quotes"),
+        ("where a map is expected", "write a table, such as [sources.NAME] or [handlers.NAME]"),
         ("where usize is expected", "write a number without quotes"),
-        ("expected a string", "write text in quotes, a duration as \"30s\", a size as \"1MiB\""),
+        ("where a string is expected", "write text in quotes, a duration as \"30s\", a size as \"1MiB\""),
         ("missing field `provider`", "say whose deliveries come here: provider = \"stripe\""),
         ("missing field `url`", "say where it listens: url = \"http://127.0.0.1:9000/hook\""),
         ("invalid socket address", "write an address and a port: \"127.0.0.1:8080\""),
         ("duplicate key", "give the second one another name"),
     ];
     known.into_iter().find(|(words, _)| message.contains(words)).map(|(_, help)| help)
-}
-
-/// Lines of the file that may hold a secret are shown with their texts blanked: errors end up in logs.
-pub(crate) fn blanked(content: &str) -> String {
-    const NAMES: [&str; 5] = ["secret", "token", "literal", "sign_with", "headers"];
-    let mut in_text = false;
-    let mut out = String::with_capacity(content.len());
-    for line in content.split_inclusive('\n') {
-        if !NAMES.iter().any(|name| line.contains(name)) {
-            out.push_str(line);
-            continue;
-        }
-        for c in line.chars() {
-            let quote = matches!(c, '"' | '\'');
-            in_text ^= quote;
-            // As long as it was, or the place that is pointed at would move.
-            if in_text && !quote && c != '\n' { out.extend(std::iter::repeat_n('*', c.len_utf8())) } else { out.push(c) }
-        }
-        in_text = false;
-    }
-    out
 }
 
 impl From<toml::de::Error> for ConfigError {
@@ -195,13 +182,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_written_into_the_file_is_not_shown() {
-        let content = "a = \"shown\"\nsecrets = [\"whsec_c\u{e9}\"] # it's\nb = 1\n";
-        let blank = blanked(content);
-        assert_eq!(blank, "a = \"shown\"\nsecrets = [\"*********\"] # it'*\nb = 1\n");
-        assert_eq!(blank.len(), content.len());
-        let told = without_value("invalid type: string \"whsec_c\", expected a sequence");
-        assert_eq!(told, "text where a sequence is expected");
+    fn a_value_of_the_wrong_type_is_not_repeated() {
+        for (message, told) in [
+            ("invalid type: string \"whsec_c\", expected a sequence", "text where a sequence is expected"),
+            ("invalid type: string \"a, expected b\", expected a sequence", "text where a sequence is expected"),
+            ("invalid type: integer `123456`, expected a string", "a number where a string is expected"),
+            ("invalid value: integer `-1`, expected u16", "a number where u16 is expected"),
+            ("unclosed array", "unclosed array"),
+        ] {
+            assert_eq!(without_value(message), told);
+        }
     }
 
     #[test]

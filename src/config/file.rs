@@ -1,6 +1,7 @@
 //! The config file as written: what the operator typed, with the place where it stands, and nothing that it means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct ConfigText {
     pub public_url: Option<Spanned<String>>,
     /// Path of the database.
     pub database: Option<Spanned<String>>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Option<Spanned<Vec<Spanned<String>>>>,
     /// Whether short and absent secrets are errors.
     #[serde(default)]
     pub strict_secrets: bool,
@@ -105,6 +108,8 @@ pub struct SourceText {
     /// Answered 410.
     #[serde(default)]
     pub retired: bool,
+    /// Who may send, by address.
+    pub allow_from: Option<Spanned<Vec<Spanned<String>>>>,
     /// Types that no handler is to get.
     #[serde(default)]
     pub ignore: Vec<Spanned<String>>,
@@ -156,7 +161,7 @@ pub struct AckText {
 }
 
 /// `[handlers.NAME]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandlerText {
     /// The sources that it hears.
@@ -191,6 +196,13 @@ pub struct HandlerText {
     pub in_process: bool,
 }
 
+impl fmt::Debug for HandlerText {
+    /// A URL may hold a token, and a header be one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerText").field("sources", &self.sources).field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
 /// A secret: exactly one of `env`, `file` and `literal`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a secret: { env = \"NAME\" } or { file = \"PATH\" }")]
@@ -208,19 +220,24 @@ pub struct SecretText {
     pub given: Option<Zeroizing<Vec<u8>>>,
 }
 
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretText").field("env", &self.env).field("file", &self.file).finish_non_exhaustive()
     }
 }
 
 /// A header's value: text, or a secret.
-#[derive(Debug)]
 pub enum HeaderValueText {
     /// As it stands.
     Plain(String),
     /// From outside the file.
     Secret(SecretText),
+}
+
+impl fmt::Debug for HeaderValueText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderValueText(..)")
+    }
 }
 
 impl<'de> Deserialize<'de> for HeaderValueText {
@@ -229,7 +246,7 @@ impl<'de> Deserialize<'de> for HeaderValueText {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = HeaderValueText;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("text, { env = \"NAME\" } or { file = \"PATH\" }")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {

@@ -3,61 +3,43 @@
 //!
 //! This room alone reads files and the environment. It knows nothing of what runs.
 
+mod addresses;
+mod blank;
 mod demo;
 mod embedded;
+mod env;
 mod error;
 mod file;
 mod resolve;
 mod resolve_handler;
 mod resolve_limits;
 mod resolve_source;
+mod secret_file;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::model::{HandlerName, Secret, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::Verifier;
 
+pub(crate) use blank::blanked;
 pub use embedded::embedded;
 pub(crate) use embedded::{handler_text, source_text, unplaced};
+pub use env::Environment;
+pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
-pub(crate) use error::{blanked, nearest};
 pub(crate) use file::{AckText, DurationText, HandlerText, OnMismatchText, SecretText, SizeText, SourceText};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard};
 pub use resolve::{Flags, Keys, load, load_text};
 pub use secrets::NamedSecret;
-
-/// The variables that the gateway reads: a copy, so that tests need not change the process's own.
-#[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own. Variables that are not UTF-8 are as good as not set.
-    #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn of_process() -> Self {
-        let utf8 =
-            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Self(std::env::vars_os().filter_map(utf8).collect())
-    }
-
-    /// These.
-    #[must_use]
-    pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    /// A variable's value, where it is set.
-    #[must_use]
-    pub fn var(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
-    }
-}
 
 /// Whether both listeners are on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +119,10 @@ pub struct SourceSettings {
     pub tolerance: Option<Duration>,
     /// Answered 410.
     pub retired: bool,
+    /// The networks that it may be sent from; none is all.
+    pub allow_from: Option<Vec<IpNet>>,
+    /// The proxies whose `X-Forwarded-For` counts for that.
+    pub trusted_proxies: Vec<IpNet>,
     /// Types that no handler is to get.
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.
@@ -188,7 +174,6 @@ pub enum HandlerKind {
 }
 
 /// How an HTTP handler is called.
-#[derive(Debug)]
 pub struct HttpSettings {
     /// Where it listens.
     pub url: reqwest::Url,
@@ -200,4 +185,14 @@ pub struct HttpSettings {
     pub sign_with: Option<Secret>,
     /// Whether the provider's own signature is made anew.
     pub resign: bool,
+}
+
+impl fmt::Debug for HttpSettings {
+    /// The URL's query may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { headers, forward_headers, sign_with, resign, .. } = self;
+        let mut told = f.debug_struct("HttpSettings");
+        told.field("host", &self.url.host_str()).field("headers", headers).field("forward_headers", forward_headers);
+        told.field("sign_with", sign_with).field("resign", resign).finish()
+    }
 }

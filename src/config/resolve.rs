@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use super::error::ConfigError;
 use super::file::ConfigText;
 use super::resolve_handler::{self, HandlerContext};
 use super::resolve_source::SourceContext;
-use super::{Environment, Loopback, Settings, demo, resolve_limits, resolve_source, secrets};
+use super::{Environment, Loopback, Settings, addresses, demo, resolve_limits, resolve_source, secrets};
+use crate::model::Secret;
 use crate::preset::{self, Preset};
+use crate::verify::{KEY_BYTES_SHORT, fingerprint};
 
 /// The config file that is read where none is named, if it is there.
 const DEFAULT_FILE: &str = "hookgate.toml";
@@ -79,44 +82,45 @@ pub fn load_text(
     meant(&written, listeners, path, flags, env, keys)
 }
 
-/// Who listens where, and what an operator must present.
-pub(super) struct Listeners {
+/// Who listens where, what an operator must present, and how secrets are read there.
+pub(super) struct Listeners<'a> {
     pub(super) listen: SocketAddr,
     pub(super) admin_listen: SocketAddr,
-    pub(super) admin_token: Option<crate::model::Secret>,
-    pub(super) loopback: Loopback,
+    pub(super) admin_token: Option<Secret>,
+    pub(super) reader: secrets::Reader<'a>,
 }
 
-impl Listeners {
-    fn of(written: &ConfigText, flags: &Flags, env: &Environment, keys: Keys) -> Result<Self, ConfigError> {
+impl<'a> Listeners<'a> {
+    fn of(written: &ConfigText, flags: &Flags, env: &'a Environment, keys: Keys) -> Result<Self, ConfigError> {
         let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
         let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
         let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
-        let admin_token = admin_token(written, env, loopback, keys)?;
+        let reader = secrets::Reader::new(env, loopback, keys, written.strict_secrets);
+        let admin_token = admin_token(written, env, &reader, keys)?;
         if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
             return Err(ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"))
                 .help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
         }
-        Ok(Self { listen, admin_listen, admin_token, loopback })
+        Ok(Self { listen, admin_listen, admin_token, reader })
     }
 }
 
 /// Everything of a configuration but the listeners.
 pub(super) fn meant(
     written: &ConfigText,
-    listeners: Listeners,
+    listeners: Listeners<'_>,
     path: Option<&Path>,
     flags: &Flags,
     env: &Environment,
     keys: Keys,
 ) -> Result<Settings, ConfigError> {
-    let Listeners { listen, admin_listen, admin_token, loopback } = listeners;
+    let Listeners { listen, admin_listen, admin_token, reader } = listeners;
     let database = database(flags, env, written.database.as_ref())?;
     let presets = presets(written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
-    let context = HandlerContext { env, loopback, database: &database, keys, sources: &source_names };
+    let context = HandlerContext { reader: &reader, database: &database, keys, sources: &source_names };
     for (name, handler) in &written.handlers {
         all_handlers.push(resolve_handler::resolve(name, handler, &context).map_err(|error| error.of("handler", name))?);
     }
@@ -126,8 +130,9 @@ pub(super) fn meant(
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
     let limits = resolve_limits::limits(&written.limits)?;
-    let strict = written.strict_secrets;
-    let context = SourceContext { env, loopback, presets: &presets.0, kept: &kept, strict, limits };
+    let proxies = written.trusted_proxies.as_ref().map(|list| addresses::networks("trusted_proxies", list)).transpose()?;
+    let proxies = proxies.unwrap_or_default();
+    let context = SourceContext { reader: &reader, presets: &presets.0, kept: &kept, limits, trusted_proxies: &proxies };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
         let resolved = resolve_source::resolve(name, source, &context, &mut warnings);
@@ -137,6 +142,8 @@ pub(super) fn meant(
         return Err(ConfigError::plain("the config has no source")
             .help("add a table such as [sources.stripe] with provider = \"stripe\""));
     }
+    warnings.extend(addresses::warnings(&sources, listen, &proxies));
+    warnings.splice(0..0, reader.into_doubts());
     resolve_handler::check_resign(written, &sources)?;
     Ok(Settings {
         file: path.map(Path::to_path_buf),
@@ -203,20 +210,52 @@ pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanne
 fn admin_token(
     written: &ConfigText,
     env: &Environment,
-    loopback: Loopback,
+    reader: &secrets::Reader<'_>,
     keys: Keys,
-) -> Result<Option<crate::model::Secret>, ConfigError> {
-    if let Some(text) = env.var("HOOKGATE_ADMIN_TOKEN") {
-        let token = crate::model::Secret::new(text.into_bytes());
-        return token.map(Some).map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")));
+) -> Result<Option<Secret>, ConfigError> {
+    if let Some(token) = admin_token_of(env)? {
+        return strong(reader, None, token);
     }
     let Some(text) = &written.admin.token else { return Ok(None) };
-    let named = secrets::load(text, env, loopback)?;
-    if named.secret.is_none() && keys != Keys::Leave {
+    let named = reader.load(text)?;
+    let Some(token) = named.secret else {
+        if keys == Keys::Leave {
+            return Ok(None);
+        }
         return Err(ConfigError::at(text.span(), format!("no token in {}", named.origin))
             .help("set it, or HOOKGATE_ADMIN_TOKEN; on loopback the line may be left out"));
+    };
+    if !is_presentable(&token) {
+        return Err(ConfigError::at(text.span(), format!("the token of {} {UNPRESENTABLE}", named.origin)).help(PRESENTABLE));
     }
-    Ok(named.secret)
+    strong(reader, Some(text.span()), token)
+}
+
+/// A token, unless it is short and a short one is an error.
+fn strong(reader: &secrets::Reader<'_>, place: Option<Range<usize>>, token: Secret) -> Result<Option<Secret>, ConfigError> {
+    if token.reveal().len() < KEY_BYTES_SHORT {
+        reader.weak(place, format!("the admin token {} has under 16 bytes, so it can be guessed", fingerprint(&token)))?;
+    }
+    Ok(Some(token))
+}
+
+/// The token in its variable, where that is set.
+pub(super) fn admin_token_of(env: &Environment) -> Result<Option<Secret>, ConfigError> {
+    let Some(bytes) = env.bytes("HOOKGATE_ADMIN_TOKEN") else { return Ok(None) };
+    let token = Secret::new(bytes).map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?;
+    if is_presentable(&token) {
+        return Ok(Some(token));
+    }
+    Err(ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {UNPRESENTABLE}")).help(PRESENTABLE))
+}
+
+const UNPRESENTABLE: &str = "has characters that nobody can send in a header";
+const PRESENTABLE: &str = "make it of visible ASCII characters, without a blank or a line end at either end";
+
+/// Whether a client can send it as it is.
+fn is_presentable(token: &Secret) -> bool {
+    let text = token.reveal();
+    text.trim_ascii() == text && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// The built-in presets and the operator's own, and what there is to warn about.

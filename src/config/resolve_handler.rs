@@ -7,12 +7,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::file::{ConfigText, HandlerText, HeaderValueText, SecretText};
 use super::resolve::Keys;
-use super::{Environment, HandlerKind, HandlerSettings, HttpSettings, Loopback, SourceSettings, resolve_limits, secrets};
+use super::{HandlerKind, HandlerSettings, HttpSettings, SourceSettings, resolve_limits, secrets};
 use crate::model::{HandlerName, Headers, Secret, SourceName};
+use crate::verify::{KEY_BYTES_SHORT, fingerprint};
 
 /// Longest call unless said otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +41,7 @@ pub(super) fn default_retry() -> Vec<Duration> {
 
 /// What a handler is resolved with.
 pub(super) struct HandlerContext<'a> {
-    pub(super) env: &'a Environment,
-    pub(super) loopback: Loopback,
+    pub(super) reader: &'a secrets::Reader<'a>,
     pub(super) database: &'a Path,
     pub(super) keys: Keys,
     pub(super) sources: &'a BTreeSet<&'a str>,
@@ -164,20 +165,26 @@ fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigErr
 }
 
 fn own_key(written: &Spanned<SecretText>, context: &HandlerContext<'_>) -> Result<Secret, ConfigError> {
-    let named = secrets::load(written, context.env, context.loopback)?;
+    let named = context.reader.load(written)?;
     let wrong = |message: String| ConfigError::at(written.span(), message);
     let missing = || wrong(format!("no secret in {}", named.origin)).help("set it, or leave the line out to have a key made");
     let key = named.secret.clone().ok_or_else(missing)?;
-    if is_standard_key(&key) {
+    if let Some(bytes) = key_bytes(&key) {
+        if bytes < KEY_BYTES_SHORT {
+            let message = format!("the key {} of `sign_with` has under 16 bytes, so it can be guessed", fingerprint(&key));
+            context.reader.weak(Some(written.span()), message)?;
+        }
         return Ok(key);
     }
     Err(wrong(format!("the secret of {} begins with whsec_ but no base64 follows", named.origin)))
 }
 
-/// A Standard Webhooks key is base64 after its `whsec_`; any other text is its own bytes.
-fn is_standard_key(key: &Secret) -> bool {
-    let encoded = key.reveal().strip_prefix(b"whsec_");
-    encoded.is_none_or(|text| STANDARD.decode(text.trim_ascii()).is_ok_and(|bytes| !bytes.is_empty()))
+/// How many bytes a key has: one of Standard Webhooks is base64 after its `whsec_`, any other text is its own bytes. None where it
+/// cannot be decoded.
+fn key_bytes(key: &Secret) -> Option<usize> {
+    let Some(encoded) = key.reveal().strip_prefix(b"whsec_") else { return Some(key.reveal().len()) };
+    let bytes = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
+    Some(bytes.len()).filter(|bytes| *bytes > 0)
 }
 
 fn source(name: &Spanned<String>, context: &HandlerContext<'_>) -> Result<SourceName, ConfigError> {
@@ -214,7 +221,7 @@ fn header(
             .map_err(|error| ConfigError::at(value.span(), format!("the header's value {error}")))?,
         HeaderValueText::Secret(text) => {
             let text = Spanned::new(value.span(), text.clone());
-            let named = secrets::load(&text, context.env, context.loopback)?;
+            let named = context.reader.load(&text)?;
             named.secret.ok_or_else(|| {
                 ConfigError::at(value.span(), format!("no secret in {}", named.origin)).help("set it, or take the header out")
             })?

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::Spanned;
 
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
-use super::{Environment, Limits, Loopback, NamedSecret, SourceSettings, resolve_limits, secrets};
+use super::{Limits, NamedSecret, SourceSettings, addresses, resolve_limits, secrets};
 use crate::model::{SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
@@ -18,13 +19,12 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
 /// What a source is resolved with.
 pub(super) struct SourceContext<'a> {
-    pub(super) env: &'a Environment,
-    pub(super) loopback: Loopback,
+    pub(super) reader: &'a secrets::Reader<'a>,
     pub(super) presets: &'a [Arc<Preset>],
     /// Headers that some handler wants forwarded.
     pub(super) kept: &'a [String],
-    pub(super) strict: bool,
     pub(super) limits: Limits,
+    pub(super) trusted_proxies: &'a [IpNet],
 }
 
 pub(super) fn resolve(
@@ -38,7 +38,8 @@ pub(super) fn resolve(
     let preset = find_preset(&text.provider, context.presets)?;
     let secrets = text.secrets.iter().map(|secret| checked_secret(secret, &preset, context)).collect::<Result<Vec<_>, _>>()?;
     let verifier = verifier(&source, name, text, &preset, &secrets, context)?;
-    warn_of_secrets((name, text), &verifier, &secrets, context.strict, warnings)?;
+    warn_of_secrets(text, &source, &verifier, &secrets, context.reader)?;
+    warnings.extend(pending(text, &source, &verifier));
     let on_mismatch = text.on_mismatch.as_ref();
     if let Some(reject) = on_mismatch.filter(|mode| *mode.get_ref() == OnMismatchText::Reject && !preset.volatile().is_empty()) {
         return Err(ConfigError::at(
@@ -53,6 +54,8 @@ pub(super) fn resolve(
         allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
         tolerance: resolve_limits::tolerance(text)?,
         retired: text.retired,
+        allow_from: text.allow_from.as_ref().map(|list| addresses::networks("allow_from", list)).transpose()?,
+        trusted_proxies: context.trusted_proxies.to_vec(),
         ignore: text.ignore.iter().map(glob).collect::<Result<_, _>>()?,
         body_limit: resolve_limits::body_limit(name, text, &preset, context.limits.bodies_in_hand)?,
         rate_limit: rate_limit(text)?,
@@ -113,7 +116,7 @@ fn checked_secret(
     preset: &Preset,
     context: &SourceContext<'_>,
 ) -> Result<NamedSecret, ConfigError> {
-    let secret = secrets::load(text, context.env, context.loopback)?;
+    let secret = context.reader.load(text)?;
     let slots = preset.slots();
     if slots.iter().any(|slot| *slot == secret.slot) {
         return Ok(secret);
@@ -149,35 +152,39 @@ fn verifier(
     })
 }
 
+/// Secrets that are named and absent, or short enough to be guessed.
 fn warn_of_secrets(
-    (name, text): (&Spanned<String>, &SourceText),
+    text: &SourceText,
+    source: &SourceName,
     verifier: &Verifier,
     secrets: &[NamedSecret],
-    strict: bool,
-    warnings: &mut Vec<String>,
+    reader: &secrets::Reader<'_>,
 ) -> Result<(), ConfigError> {
-    let (source, preset) = (name.get_ref(), verifier.preset());
-    let mut found = Vec::new();
-    let absent = secrets.iter().filter(|named| named.secret.is_none());
-    found.extend(absent.map(|named| format!("source {source}: no secret in {}", named.origin)));
-    let short = verifier.fingerprints().iter().filter(|(_, _, short)| *short);
-    found.extend(short.map(|(_, fingerprint, _)| {
-        format!("source {source}: the secret {fingerprint} has under 16 bytes, so it can be guessed")
-    }));
-    match found.first() {
-        Some(first) if strict => Err(ConfigError::at(name.span(), first.clone()).help("`strict_secrets` makes this an error")),
-        _ => {
-            warnings.extend(found);
-            if verifier.is_pending() && !text.retired {
-                let then = match preset.ack().retries_for {
-                    Some(window) if !window.is_zero() => "its sender tries again",
-                    _ => "its sender may not try again: what comes meanwhile must be sent anew by hand",
-                };
-                warnings.push(format!("source {source} is pending: without a secret every delivery gets 503, and {then}"));
+    // The verifier knows those that were found.
+    let mut found = verifier.fingerprints().iter();
+    for (written, named) in text.secrets.iter().zip(secrets) {
+        let weakness = match named.secret.as_ref().and_then(|_| found.next()) {
+            None => format!("source {source}: no secret in {}", named.origin),
+            Some((_, fingerprint, true)) => {
+                format!("source {source}: the secret {fingerprint} has under 16 bytes, so it can be guessed")
             }
-            Ok(())
-        }
+            Some(_) => continue,
+        };
+        reader.weak(Some(written.span()), weakness)?;
     }
+    Ok(())
+}
+
+/// What a source without any secret does.
+fn pending(text: &SourceText, source: &SourceName, verifier: &Verifier) -> Option<String> {
+    if !verifier.is_pending() || text.retired {
+        return None;
+    }
+    let then = match verifier.preset().ack().retries_for {
+        Some(window) if !window.is_zero() => "its sender tries again",
+        _ => "its sender may not try again: what comes meanwhile must be sent anew by hand",
+    };
+    Some(format!("source {source} is pending: without a secret every delivery gets 503, and {then}"))
 }
 
 fn ack(text: &SourceText, preset: &Preset) -> Result<(u16, String, Option<String>), ConfigError> {
@@ -227,6 +234,8 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
         allow: None,
         tolerance: None,
         retired: false,
+        allow_from: None,
+        trusted_proxies: Vec::new(),
         ignore: Vec::new(),
         replay_guard: true,
         reject_mismatch: false,

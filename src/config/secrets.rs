@@ -1,7 +1,9 @@
 //! Where secrets come from: a variable, a file, the config itself, or a key that the gateway makes once and keeps.
 
+use std::cell::RefCell;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,8 @@ use toml::Spanned;
 
 use super::error::ConfigError;
 use super::file::SecretText;
-use super::{Environment, Loopback};
+use super::secret_file::{self, SecretFile};
+use super::{Environment, Keys, Loopback};
 use crate::model::Secret;
 
 /// Most links that a path leads through, as the kernel has it.
@@ -28,44 +31,94 @@ pub struct NamedSecret {
     pub secret: Option<Secret>,
 }
 
-/// Reads what a secret's text names.
-///
-/// # Errors
-/// More or fewer than one of `env`, `file` and `literal`; an empty or unreadable secret; a literal off loopback.
-pub(super) fn load(text: &Spanned<SecretText>, env: &Environment, loopback: Loopback) -> Result<NamedSecret, ConfigError> {
-    let at = |message: String| ConfigError::at(text.span(), message);
-    let SecretText { env: variable, file, literal, slot, given } = text.get_ref();
-    let slot = slot.clone().unwrap_or_else(|| "signing".to_owned());
-    let (origin, bytes) = match (variable, file, literal) {
-        _ if given.is_some() => ("the program".to_owned(), given.as_ref().map(|bytes| bytes.to_vec())),
-        (Some(name), None, None) => (format!("env {name}"), env.var(name).map(String::into_bytes)),
-        (None, Some(path), None) => (format!("file {path}"), read_file(Path::new(path)).map_err(at)?),
-        (None, None, Some(_)) if loopback == Loopback::No => {
-            return Err(at("a literal secret is taken only while both listeners are on loopback".to_owned())
-                .help("name it by { env = \"NAME\" } or { file = \"PATH\" }"));
-        }
-        (None, None, Some(value)) => ("literal".to_owned(), Some(value.clone().into_bytes())),
-        _ => return Err(at("a secret is exactly one of `env`, `file` and `literal`".to_owned())),
-    };
-    let secret = bytes.map(Secret::new).transpose().map_err(|error| {
-        at(format!("the secret of {origin} {error}"))
-            .help("give it a value, or take it away: an absent secret leaves the source pending")
-    })?;
-    Ok(NamedSecret { slot, origin, secret })
+/// Loads every secret that a configuration names, and gathers what is doubtful about them.
+pub(super) struct Reader<'a> {
+    env: &'a Environment,
+    loopback: Loopback,
+    keys: Keys,
+    strict: bool,
+    doubts: RefCell<Vec<String>>,
 }
 
-/// A file's bytes less one trailing newline; none where there is no file.
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    match fs::read(path) {
-        Ok(mut bytes) => {
-            if bytes.last() == Some(&b'\n') {
-                bytes.pop();
-            }
-            Ok(Some(bytes))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+impl<'a> Reader<'a> {
+    /// One for a whole configuration. With `strict` a weak secret is an error.
+    pub(super) const fn new(env: &'a Environment, loopback: Loopback, keys: Keys, strict: bool) -> Self {
+        Self { env, loopback, keys, strict, doubts: RefCell::new(Vec::new()) }
     }
+
+    /// Reads what a secret's text names.
+    ///
+    /// # Errors
+    /// More or fewer than one of `env`, `file` and `literal`; an empty or unreadable secret; a literal off loopback.
+    pub(super) fn load(&self, text: &Spanned<SecretText>) -> Result<NamedSecret, ConfigError> {
+        let at = |message: String| ConfigError::at(text.span(), message);
+        let SecretText { env: variable, file, literal, slot, given } = text.get_ref();
+        let slot = slot.clone().unwrap_or_else(|| "signing".to_owned());
+        let (origin, bytes) = match (variable, file, literal) {
+            _ if given.is_some() => ("the program".to_owned(), given.as_ref().map(|bytes| bytes.to_vec())),
+            (Some(name), None, None) => (format!("env {name}"), self.env.bytes(name)),
+            (None, Some(path), None) => (format!("file {path}"), self.file(Path::new(path)).map_err(at)?),
+            (None, None, Some(_)) if self.loopback == Loopback::No => {
+                return Err(at("a literal secret is taken only while both listeners are on loopback".to_owned())
+                    .help("name it by { env = \"NAME\" } or { file = \"PATH\" }"));
+            }
+            (None, None, Some(value)) => ("literal".to_owned(), Some(value.clone().into_bytes())),
+            _ => return Err(at("a secret is exactly one of `env`, `file` and `literal`".to_owned())),
+        };
+        if bytes.is_none() && variable.as_ref().or(file.as_ref()).is_some_and(|name| looks_like_a_secret(name)) {
+            return Err(at("this names nothing, and looks like the secret itself".to_owned())
+                .help("name the variable or the file that holds it: { env = \"NAME\" } or { file = \"PATH\" }"));
+        }
+        let secret = bytes.map(Secret::new).transpose().map_err(|error| {
+            at(format!("the secret of {origin} {error}"))
+                .help("give it a value, or take it away: an absent secret leaves the source pending")
+        })?;
+        if secret.as_ref().is_some_and(|secret| secret.reveal().trim_ascii() != secret.reveal()) {
+            self.doubt(format!("the secret of {origin} begins or ends with white space, which is taken for a part of it"));
+        }
+        Ok(NamedSecret { slot, origin, secret })
+    }
+
+    /// Something that weakens a secret: an error at its place where the configuration is strict.
+    pub(super) fn weak(&self, place: Option<Range<usize>>, message: String) -> Result<(), ConfigError> {
+        if self.strict && self.keys != Keys::Leave {
+            return Err(ConfigError { span: place, ..ConfigError::plain(message) }.help("`strict_secrets` makes this an error"));
+        }
+        self.doubt(message);
+        Ok(())
+    }
+
+    /// What is doubtful.
+    pub(super) fn into_doubts(self) -> Vec<String> {
+        self.doubts.into_inner()
+    }
+
+    fn doubt(&self, message: String) {
+        self.doubts.borrow_mut().push(message);
+    }
+
+    /// A file's bytes; none where there is no file. Who only asks a running gateway need not be one that may read its secrets.
+    fn file(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        match secret_file::read(path) {
+            Ok(SecretFile { bytes, open_mode }) => {
+                if let Some(mode) = open_mode {
+                    let path = path.display();
+                    self.doubt(format!(
+                        "every user of this machine can read {path} (mode {mode:04o}): `chmod o= {path}` ends that"
+                    ));
+                }
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && self.keys == Keys::Leave => Ok(None),
+            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+}
+
+/// Whether something is no likely name, but a secret where its name belongs: it must not be repeated.
+fn looks_like_a_secret(name: &str) -> bool {
+    name.starts_with("whsec_")
 }
 
 /// The key kept in `name` beside the database, made at the first start.
@@ -85,8 +138,8 @@ pub(super) fn generated(database: &Path, name: &str) -> Result<NamedSecret, Conf
     if !path.exists() {
         make_key(&path).map_err(failed)?;
     }
-    let bytes = read_file(&path).map_err(ConfigError::unreachable)?.unwrap_or_default();
-    let secret = Secret::new(bytes).map_err(|error| {
+    let file = secret_file::read(&path).map_err(failed)?;
+    let secret = Secret::new(file.bytes).map_err(|error| {
         ConfigError::plain(format!("the key in {} {error}", path.display())).help("remove the file to have a new one made")
     })?;
     Ok(NamedSecret { slot: "signing".to_owned(), origin, secret: Some(secret) })
@@ -115,7 +168,9 @@ fn real(path: &Path) -> PathBuf {
 fn make_key(path: &Path) -> std::io::Result<()> {
     let mut key = zeroize::Zeroizing::new([0_u8; 24]);
     getrandom::fill(&mut *key).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let text = zeroize::Zeroizing::new(format!("whsec_{}", STANDARD.encode(*key)));
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(64));
+    text.push_str("whsec_");
+    STANDARD.encode_string(*key, &mut text);
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes())?;

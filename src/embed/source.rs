@@ -86,6 +86,13 @@ impl Source {
         self
     }
 
+    /// Who may send: addresses and networks, such as `192.0.2.0/24`; others get 403. Behind a proxy its address is the sender's, unless
+    /// `trusted_proxies` of [`config_toml`](super::Builder::config_toml) names it.
+    pub fn allow_from<I: Into<String>>(mut self, networks: impl IntoIterator<Item = I>) -> Self {
+        self.text.allow_from = Some(unplaced(networks.into_iter().map(|network| unplaced(network.into())).collect()));
+        self
+    }
+
     /// Types that no handler is to get; their events are stored all the same.
     pub fn ignore<I: Into<String>>(mut self, types: impl IntoIterator<Item = I>) -> Self {
         self.text.ignore.extend(types.into_iter().map(|glob| unplaced(glob.into())));

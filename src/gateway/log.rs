@@ -17,6 +17,7 @@ impl Notice {
                 source.name = stray.source,
                 status = stray.problem.status(),
                 reason = stray.problem.code(),
+                sender.address = stray.from.map(tracing::field::display),
                 "request reached no source"
             ),
             Self::Handler(handler) => log_handler(handler),

@@ -2,6 +2,7 @@
 //!
 //! This room knows nothing of actix, clap, SQL and environment variables.
 
+mod address;
 mod breaker;
 mod content;
 mod decide;
@@ -17,6 +18,7 @@ mod route;
 mod scribe;
 mod source;
 
+pub use address::{AllowedSenders, Sender};
 pub use decide::{Difference, RetryPolicy, compare, settle};
 pub use load::{Held, Load};
 pub use notice::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice, StrayNotice, Tell};

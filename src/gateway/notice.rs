@@ -1,5 +1,6 @@
 //! What the operator's terminal is told as it happens.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl HandlerChange {
     }
 }
 
-/// A request reached no source: a wrong URL, most likely. Told at most ten times a second.
+/// A request reached no source that takes it: a wrong URL, most likely. Told at most ten times a second.
 #[derive(Clone, Debug)]
 pub struct StrayNotice {
     /// When its head had been read.
@@ -76,6 +77,8 @@ pub struct StrayNotice {
     pub source: String,
     /// Why it was not taken.
     pub problem: Problem,
+    /// The address that it came from, where that is why.
+    pub from: Option<IpAddr>,
 }
 
 /// A delivery was answered.

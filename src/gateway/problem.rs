@@ -11,6 +11,8 @@ pub enum Problem {
     UnknownSource,
     /// The source was given up.
     Retired,
+    /// The sender's address is not in the source's list.
+    AddressNotAllowed,
     /// A method that the source does not take.
     MethodNotAllowed,
     /// Too many requests in hand, or no place for one more body.
@@ -55,6 +57,7 @@ impl Problem {
         match self {
             Self::MalformedBody | Self::EventIdMissing | Self::BodyBroken => 400,
             Self::NotAuthentic(status) => status,
+            Self::AddressNotAllowed => 403,
             Self::UnknownSource => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTooSlow => 408,
@@ -79,6 +82,7 @@ impl Problem {
         match self {
             Self::UnknownSource => "unknown-source",
             Self::Retired => "retired",
+            Self::AddressNotAllowed => "address-not-allowed",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Overloaded => "overloaded",
             Self::RateLimited => "rate-limited",
@@ -105,6 +109,7 @@ impl Problem {
         match self {
             Self::UnknownSource => "There is no such source",
             Self::Retired => "This source was retired",
+            Self::AddressNotAllowed => "The source does not take deliveries from this address",
             Self::MethodNotAllowed => "The source does not take this method",
             Self::Overloaded => "Too much is in hand, come again",
             Self::RateLimited => "Too many deliveries a second, come again",

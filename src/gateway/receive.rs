@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::ContextV7;
 
+use super::address::Sender;
 use super::decide::{Difference, compare};
 use super::notice::Tell;
 use super::scribe::{Scribe, Seen};
@@ -78,6 +79,8 @@ pub struct Head<'a> {
     pub content_length: Option<u64>,
     /// Every `Content-Encoding`, joined.
     pub content_encoding: Option<&'a str>,
+    /// Where it comes from.
+    pub sender: Sender<'a>,
 }
 
 /// A request that may send its body.
@@ -186,10 +189,14 @@ impl Receiver {
         let (problem, answer) = match table.sources.get(head.source) {
             None => (Problem::UnknownSource, Answer::Problem(Problem::UnknownSource)),
             Some(source) if source.settings.retired => (Problem::Retired, Answer::Problem(Problem::Retired)),
+            Some(source) if let Err(from) = source.settings.admit(head.sender) => {
+                self.scribe.stray(head, Problem::AddressNotAllowed, from);
+                return Err(Answer::Problem(Problem::AddressNotAllowed));
+            }
             Some(source) if source.settings.methods.iter().any(|method| method == head.method) => return Ok(source),
             Some(source) => (Problem::MethodNotAllowed, Answer::Allow(source.settings.methods.clone())),
         };
-        self.scribe.stray(head, problem);
+        self.scribe.stray(head, problem, None);
         Err(answer)
     }
 

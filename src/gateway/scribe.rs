@@ -1,5 +1,6 @@
 //! What is kept and told of each answered delivery: a row of the delivery log, a notice to the operator. Nobody waits for either.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::notice::{DeliveryNotice, Notice, StrayNotice, Tell};
@@ -106,10 +107,10 @@ impl Scribe {
     }
 
     /// It reached no source that takes it. Not a delivery, so there is no row; but a wrong URL is the commonest mistake.
-    pub(super) fn stray(&self, head: Head<'_>, problem: Problem) {
+    pub(super) fn stray(&self, head: Head<'_>, problem: Problem, from: Option<IpAddr>) {
         if self.strays.pass(self.clock.monotonic()) {
             let cut = |text: &str| text.chars().take(STRAY_CHARS_MAX).collect();
-            let notice = StrayNotice { at: self.clock.wall(), method: cut(head.method), source: cut(head.source), problem };
+            let notice = StrayNotice { at: self.clock.wall(), method: cut(head.method), source: cut(head.source), problem, from };
             (self.tell)(&Notice::Stray(notice));
         }
     }

@@ -1,8 +1,10 @@
 //! A configured inbound address, as the request path needs it: everything decided once, at load.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::address::{AllowedSenders, Sender};
 use super::load::Budget;
 use super::{Load, Route};
 use crate::model::{Ack, SourceName, TypeGlob};
@@ -19,6 +21,8 @@ pub struct SourceSettings {
     pub methods: Vec<String>,
     /// Answered 410.
     pub retired: bool,
+    /// Who may send; none is everybody.
+    pub allow_from: Option<AllowedSenders>,
     /// Types that no handler is to get.
     pub ignore: Vec<TypeGlob>,
     /// Largest body in bytes.
@@ -39,6 +43,13 @@ pub struct SourceSettings {
     pub reject_status: u16,
     /// The answer to a stored delivery.
     pub ack: Ack,
+}
+
+impl SourceSettings {
+    /// Whether a request may come in from there, or the address that may not.
+    pub(super) fn admit(&self, sender: Sender<'_>) -> Result<(), Option<IpAddr>> {
+        self.allow_from.as_ref().map_or(Ok(()), |allowed| allowed.admit(sender))
+    }
 }
 
 /// A source with what is in hand of it.

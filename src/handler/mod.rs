@@ -7,6 +7,7 @@ mod http;
 mod in_process;
 mod printer;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub use in_process::{Closure, InProcess};
 pub use printer::{Print, Printer};
 
 /// One event, offered to one handler, for the n-th time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call {
     /// The handler.
     pub handler: HandlerName,
@@ -58,6 +59,16 @@ impl Call {
     pub fn forwarded(&self) -> impl Iterator<Item = (&str, &Bytes)> {
         let ours = |name: &str| name.starts_with("hookgate-") || name == "idempotency-key";
         self.headers.iter().filter(move |(name, _)| !ours(name) && !Headers::is_of_connection(name))
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Of the body its length alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handler, source, event_id, attempt, .. } = self;
+        let mut told = f.debug_struct("Call");
+        told.field("handler", handler).field("source", source).field("event_id", event_id).field("attempt", attempt);
+        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 

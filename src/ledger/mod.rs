@@ -9,6 +9,7 @@
 pub mod sqlite;
 mod transitions;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,6 @@ pub struct Lease {
 }
 
 /// A leased task: what its handler is to be told.
-#[derive(Debug)]
 pub struct Work {
     /// The proof.
     pub lease: Lease,
@@ -90,6 +90,16 @@ pub struct Work {
     pub headers: Headers,
     /// The body as received.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Work {
+    /// Of the body its length alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lease, source, event_id, attempt, .. } = self;
+        let mut told = f.debug_struct("Work");
+        told.field("lease", lease).field("source", source).field("event_id", event_id).field("attempt", attempt);
+        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 /// What [`Ledger::lease_tasks`] gives.

@@ -11,7 +11,10 @@ use zeroize::Zeroizing;
 #[error("is empty")]
 pub struct InvalidSecret;
 
-/// A secret's bytes: never empty, wiped when dropped, without a text form.
+/// A secret's bytes: never empty, wiped when the last clone is dropped, without a text form.
+///
+/// Keys that are prepared from it are wiped too. What libraries copy is not: headers in the hands of the HTTP client, the text of a
+/// configuration with a literal.
 #[derive(Clone)]
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 

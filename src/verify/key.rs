@@ -10,7 +10,7 @@ use crate::model::{Fingerprint, Secret};
 use crate::preset::{Check, KeyEncoding};
 
 /// Below this many bytes a key could be found by trying.
-const KEY_BYTES_SHORT: usize = 16;
+pub const KEY_BYTES_SHORT: usize = 16;
 /// Stands before the secret in its fingerprint, so that it is no plain digest of the secret.
 const FINGERPRINT_LABEL: &[u8] = b"hookgate fingerprint 1\0";
 /// How many hex digits name a secret.
@@ -105,17 +105,27 @@ impl Key {
     }
 }
 
-/// The key bytes, or how the text should have been written.
+/// The key bytes, or how the text should have been written. What a failed decoding leaves is wiped too.
 fn decode(check: &Check, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     let text = secret.reveal();
     let strip = check.key.strip.as_deref().unwrap_or_default();
     let text = text.strip_prefix(strip.as_bytes()).unwrap_or(text);
-    let decoded = match check.key.encoding {
-        KeyEncoding::Utf8 => Ok(text.to_vec()),
-        KeyEncoding::Hex => hex::decode(text).or(Err("hex digits, two a byte")),
-        KeyEncoding::Base64 => STANDARD.decode(text).or(Err("padded base64")),
+    // No encoding is shorter than what it encodes; the base64 decoder wants room for whole groups.
+    let mut bytes = Zeroizing::new(vec![0; text.len().next_multiple_of(4)]);
+    let length = match check.key.encoding {
+        KeyEncoding::Utf8 => {
+            bytes[..text.len()].copy_from_slice(text);
+            text.len()
+        }
+        KeyEncoding::Hex => {
+            let length = text.len() / 2;
+            hex::decode_to_slice(text, &mut bytes[..length]).or(Err("hex digits, two a byte"))?;
+            length
+        }
+        KeyEncoding::Base64 => STANDARD.decode_slice(text, &mut bytes).or(Err("padded base64"))?,
     };
-    decoded.map(Zeroizing::new)
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// What names a secret where people read: the first 8 hex digits of SHA-256 over a label and the secret as written.

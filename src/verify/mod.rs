@@ -20,7 +20,7 @@ mod verifier;
 mod window;
 
 pub use admitted::Admitted;
-pub use key::{KeyError, fingerprint};
+pub use key::{KEY_BYTES_SHORT, KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{Verifier, VerifierSettings};
 

@@ -14,7 +14,7 @@ use super::{answer, unread};
 use crate::app::Gateway;
 use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
-use crate::model::{DeliveryId, EventReport, REPORT_VERSION};
+use crate::model::{DeliveryId, EventReport, REPORT_VERSION, SourceName};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -62,6 +62,9 @@ struct Readiness {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Sources without a secret. They hold up nobody else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<SourceName>,
 }
 
 /// Ready: claims are taken.
@@ -71,7 +74,9 @@ async fn readyz(gateway: web::Data<Gateway>, payload: web::Payload) -> HttpRespo
         StoreState::Full => Some("storage-full"),
         StoreState::Failed(_) => Some("store-failed"),
     };
-    let mut response = answer::json(&Readiness { ready: reason.is_none(), reason });
+    let pending = gateway.sources().into_iter().filter(|source| source.pending && !source.retired);
+    let readiness = Readiness { ready: reason.is_none(), reason, pending: pending.map(|source| source.source).collect() };
+    let mut response = answer::json(&readiness);
     if reason.is_some() {
         *response.status_mut() = actix_web::http::StatusCode::SERVICE_UNAVAILABLE;
     }

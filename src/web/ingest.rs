@@ -3,13 +3,13 @@
 //! The raw payload is read here, not an extractor of actix's: those inflate, decode or cap bodies by rules that are not ours, and
 //! a signature covers the bytes as sent.
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, X_FORWARDED_FOR};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::{answer, unread};
-use crate::gateway::{Entry, Head, Problem, Receiver};
+use crate::gateway::{Entry, Head, Problem, Receiver, Sender};
 use crate::model::{Delivery, Headers};
 
 /// Most that is set aside for a body before its bytes are there.
@@ -18,12 +18,15 @@ const BODY_CAPACITY_MAX: usize = 64 << 10;
 /// One delivery.
 pub(super) async fn receive(request: HttpRequest, mut payload: web::Payload, receiver: web::Data<Receiver>) -> HttpResponse {
     let encoding = content_encoding(&request);
+    let fields = request.headers();
+    let forwarded_for = || fields.get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
     let head = Head {
         source: request.match_info().get("source").unwrap_or_default(),
         method: request.method().as_str(),
         header_bytes: request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum(),
         content_length: content_length(&request),
         content_encoding: encoding.as_deref(),
+        sender: Sender { peer: request.peer_addr().map(|peer| peer.ip()), forwarded_for: &forwarded_for },
     };
     let mut entry = match receiver.enter(head).await {
         Ok(entry) => entry,

@@ -66,9 +66,7 @@ fn a_misspelt_name_is_pointed_at_and_the_nearest_one_named() {
 
 #[test]
 fn a_setting_of_a_later_version_is_refused_by_its_name() {
-    for line in
-        ["mode = \"relay\"", "allow_from = []", "accept_encoding = [\"gzip\"]", "quarantine = true", "learn = { file = \"x\" }"]
-    {
+    for line in ["mode = \"relay\"", "accept_encoding = [\"gzip\"]", "quarantine = true", "learn = { file = \"x\" }"] {
         let (place, message, help) = wrong(&source(line));
         let name = line.split(' ').next().unwrap();
         assert_eq!(place, name);

@@ -9,8 +9,10 @@
 
 mod helpers;
 
+mod addresses;
 mod admin;
 mod breaker;
+mod canaries;
 mod cli;
 mod config;
 mod crash;
@@ -28,4 +30,5 @@ mod redrive;
 mod refusals;
 mod reload;
 mod replay;
+mod secrets;
 mod verify;

@@ -29,6 +29,7 @@ fn published(part: &str) -> BTreeMap<String, String> {
 const ALL: &[Problem] = &[
     Problem::UnknownSource,
     Problem::Retired,
+    Problem::AddressNotAllowed,
     Problem::MethodNotAllowed,
     Problem::Overloaded,
     Problem::RateLimited,
@@ -53,6 +54,7 @@ const fn is_known(problem: Problem) {
     match problem {
         Problem::UnknownSource
         | Problem::Retired
+        | Problem::AddressNotAllowed
         | Problem::MethodNotAllowed
         | Problem::Overloaded
         | Problem::RateLimited

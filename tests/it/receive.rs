@@ -1,6 +1,6 @@
 //! What a sender is told of a delivery that passes, and when.
 
-use hookgate::gateway::{Answer, Head, Problem};
+use hookgate::gateway::{Answer, Head, Problem, Sender};
 use hookgate::model::{Delivery, Headers};
 use serde_json::json;
 
@@ -139,7 +139,8 @@ async fn freshness_goes_by_the_wall_clock_as_it_is_now() {
 async fn a_check_that_does_not_come_to_its_end_is_our_fault_and_503() {
     let gateway = Gateway::start(SOURCES).await;
     let receiver = gateway.running.receiver();
-    let head = Head { source: "github", method: "POST", header_bytes: 0, content_length: None, content_encoding: None };
+    let sender = Sender { peer: None, forwarded_for: &Vec::new };
+    let head = Head { source: "github", method: "POST", header_bytes: 0, content_length: None, content_encoding: None, sender };
     let entry = receiver.enter(head).await.unwrap_or_else(|told| panic!("{told:?}"));
     let delivery = Delivery {
         id: entry.id,

@@ -178,10 +178,9 @@ fn names(sources: &[SourceSettings]) -> String {
 fn verifier_of(source: &SourceSettings, args: &ReplayArgs) -> Result<Arc<Verifier>, Failure> {
     let Some(variable) = &args.secret_env else { return Ok(Arc::clone(&source.verifier)) };
     let value = Environment::of_process()
-        .var(variable)
+        .bytes(variable)
         .ok_or_else(|| Failure::new(USAGE, format!("--secret-env: {variable} is not set")))?;
-    let secret =
-        Secret::new(value.into_bytes()).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable} {error}")))?;
+    let secret = Secret::new(value).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable} {error}")))?;
     let slot = source.preset.slots().first().copied().unwrap_or("signing");
     let verifier = Verifier::new(VerifierSettings {
         source: source.name.clone(),

@@ -116,15 +116,18 @@ async fn a_source_is_as_its_methods_say() {
     let eu = Source::provider("stripe").named("eu").secret("whsec_old0123456789").secret_env("EU").body_limit(200).ack(204, "");
     let gone = Source::provider("stripe").named("gone").retired();
     let pending = Source::provider("stripe").named("pending").secret_env("NOT_SET");
+    let far = Source::provider("stripe").named("far").secret("whsec_0123456789abcdef").allow_from(["192.0.2.0/24"]);
     let env = Environment::of([("EU", crate::helpers::gateway::STRIPE)]);
     let program =
-        Program::start(|builder| builder.environment(env).source(eu.ignore(["ping"])).source(gone).source(pending)).await;
+        Program::start(|builder| builder.environment(env).source(eu.ignore(["ping"])).source(gone).source(pending).source(far))
+            .await;
     let send =
         async |name: &str, id: &str| deliver(program.listen, &format!("/hooks/{name}"), program.clock.now_s(), id, "ping").await;
     assert_eq!(send("eu", "evt_1").await.status, 204, "the second secret signed it");
     assert_eq!(problem(&send("eu", &"x".repeat(150)).await), "body-too-large");
     assert_eq!(problem(&send("gone", "evt_1").await), "retired");
     assert_eq!(problem(&send("pending", "evt_1").await), "source-not-ready");
+    assert_eq!(send("far", "evt_1").await.status, 403);
     let found = program.ask("GET", "/api/v1/events?source=eu&event_id=evt_1").await.json();
     assert_eq!(found["events"][0]["reason"], serde_json::json!("ignored"));
     drop(program.end().await);
