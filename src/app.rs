@@ -3,6 +3,7 @@
 mod assemble;
 mod standing;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell};
 use crate::handler::exec::Commands;
-use crate::handler::{HttpClient, InvalidKey, Print};
+use crate::handler::{Closure, HttpClient, InvalidKey, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
 pub use assemble::retention;
@@ -31,7 +32,7 @@ struct Parts {
     purger: Arc<Purger>,
     ledger: Arc<dyn Ledger>,
     client: HttpClient,
-    print: Print,
+    voices: Voices,
     commands: Commands,
     fixed: Fixed,
     runtime: Handle,
@@ -47,6 +48,8 @@ pub struct Voices {
     pub tell: Tell,
     /// What the built-in printer does with an event.
     pub print: Print,
+    /// What the handlers do that are closures of this process, by their names.
+    pub in_process: BTreeMap<HandlerName, Closure>,
 }
 
 /// Why a gateway cannot be started, or not be changed.
@@ -88,7 +91,7 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let client = HttpClient::new().map_err(StartError::Client)?;
         let commands = Commands::default();
-        let workers = assemble::workers(settings, &client, &voices.print, &commands)?;
+        let workers = assemble::workers(settings, &client, &voices, &commands)?;
         let paused = paused(&ledger).await?;
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
         let known = Mutex::new(Arc::new(Known::of(settings, &workers)));
@@ -97,19 +100,7 @@ impl Gateway {
         let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
         let (receiver, fixed) = (Arc::new(receiver), Fixed::of(settings));
         let (changing, runtime) = (tokio::sync::Mutex::new(()), Handle::current());
-        Ok(Self(Arc::new(Parts {
-            receiver,
-            outbox,
-            purger,
-            ledger,
-            client,
-            print: voices.print,
-            commands,
-            fixed,
-            runtime,
-            known,
-            changing,
-        })))
+        Ok(Self(Arc::new(Parts { receiver, outbox, purger, ledger, client, voices, commands, fixed, runtime, known, changing })))
     }
 
     /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits, retention. What needs a restart is
@@ -120,7 +111,7 @@ impl Gateway {
     pub async fn reload(&self, settings: &Settings) -> Result<ReloadReport, StartError> {
         let parts = &*self.0;
         let _alone = parts.changing.lock().await;
-        let workers = assemble::workers(settings, &parts.client, &parts.print, &parts.commands)?;
+        let workers = assemble::workers(settings, &parts.client, &parts.voices, &parts.commands)?;
         let known = Arc::new(Known::of(settings, &workers));
         let paused = paused(&parts.ledger).await?;
         parts.ledger.name_providers(assemble::providers(settings)).await?;

@@ -1,4 +1,16 @@
-#![doc = include_str!("ARCHITECTURE.md")]
+#![doc = include_str!("LIBRARY.md")]
+
+pub mod embed;
+
+#[doc(inline)]
+pub use embed::{Builder, Event, Gateway, Handler, HandlerError, OpenError, Source};
+#[doc(inline)]
+pub use model::Secret;
+
+/// How the gateway is built, for who changes it.
+///
+#[doc = include_str!("ARCHITECTURE.md")]
+pub mod architecture {}
 
 pub mod model;
 

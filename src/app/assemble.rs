@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::StartError;
+use super::{StartError, Voices};
 use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
 use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
-use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Print, Printer, Resign};
+use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Printer, Resign};
 use crate::ledger::Retention;
 use crate::model::SourceName;
 use crate::verify::Verifier;
@@ -63,11 +63,11 @@ fn source(source: &SourceSettings) -> GatewaySource {
 pub(super) fn workers(
     settings: &Settings,
     client: &HttpClient,
-    print: &Print,
+    voices: &Voices,
     commands: &Commands,
 ) -> Result<Vec<Worker>, StartError> {
     let worker = |handler: &HandlerSettings| {
-        worker(handler, settings, client, print, commands).map_err(|error| StartError::Handler(handler.name.clone(), error))
+        worker(handler, settings, client, voices, commands).map_err(|error| StartError::Handler(handler.name.clone(), error))
     };
     settings.handlers.iter().map(worker).collect()
 }
@@ -76,14 +76,18 @@ fn worker(
     handler: &HandlerSettings,
     settings: &Settings,
     client: &HttpClient,
-    print: &Print,
+    voices: &Voices,
     commands: &Commands,
 ) -> Result<Worker, InvalidKey> {
     let called: Arc<dyn Handler> = match &handler.kind {
-        HandlerKind::Printer => Arc::new(Printer(Arc::clone(print))),
+        HandlerKind::Printer => Arc::new(Printer(Arc::clone(&voices.print))),
         HandlerKind::Exec(exec) => {
             let (command, env, supervisor) = (exec.command.clone(), exec.env.clone(), exec.supervisor.clone());
             Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
+        }
+        HandlerKind::InProcess => {
+            let closure = voices.in_process.get(&handler.name).ok_or(InvalidKey::Closure)?;
+            Arc::new(InProcess(Arc::clone(closure)))
         }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
             client: client.clone(),

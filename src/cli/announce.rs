@@ -1,31 +1,32 @@
 //! What `serve` tells: how it started, and then each delivery and each call. People get lines on stdout, machines a log on stderr.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::print::{self, BOLD, paint};
 use super::voice::Voice;
 use super::{Global, LogFormat, check};
 use crate::app::{Gateway, Voices};
 use crate::config::{HandlerKind, Settings, SourceSettings};
-use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, Notice};
-use crate::handler::Call;
+use crate::gateway::{Notice, Tell};
+use crate::handler::{Call, Print};
 use crate::ledger::Settlement;
-use crate::model::{HandlerName, Verdict};
+use crate::model::HandlerName;
 
 /// Who is told of what happens.
 pub(super) fn voices(global: &Global, settings: &Settings, voice: &Voice) -> Voices {
     let (of_notices, of_events) = (voice.clone(), voice.clone());
     let printers = printers(settings);
-    match (global.log_format, global.quiet) {
-        (_, true) => Voices { tell: Arc::new(|_: &Notice| {}), print: Arc::new(|_: &Call| {}) },
-        (LogFormat::Json, false) => Voices { tell: Arc::new(log), print: Arc::new(|_: &Call| {}) },
-        (LogFormat::Pretty, false) => Voices {
-            tell: Arc::new(move |notice: &Notice| show(notice, &printers, &of_notices)),
-            print: Arc::new(move |call: &Call| of_events.say(&print::event(call, of_events.stdout()))),
-        },
-    }
+    let (tell, print): (Tell, Print) = match (global.log_format, global.quiet) {
+        (_, true) => (Arc::new(|_: &Notice| {}), Arc::new(|_: &Call| {})),
+        (LogFormat::Json, false) => (Arc::new(Notice::log), Arc::new(|_: &Call| {})),
+        (LogFormat::Pretty, false) => (
+            Arc::new(move |notice: &Notice| show(notice, &printers, &of_notices)),
+            Arc::new(move |call: &Call| of_events.say(&print::event(call, of_events.stdout()))),
+        ),
+    };
+    Voices { tell, print, in_process: BTreeMap::new() }
 }
 
 /// The handlers that print, under whatever name.
@@ -43,74 +44,6 @@ fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
         Notice::Handler(handler) => voice.say(&print::handler(handler)),
     }
-}
-
-fn log(notice: &Notice) {
-    match notice {
-        Notice::Delivery(delivery) => log_delivery(delivery),
-        Notice::Attempt(attempt) => log_attempt(attempt),
-        Notice::Stray(stray) => tracing::info!(
-            http.method = stray.method,
-            source.name = stray.source,
-            status = stray.problem.status(),
-            reason = stray.problem.code(),
-            sender.address = stray.from.map(tracing::field::display),
-            "request reached no source"
-        ),
-        Notice::Handler(handler) => log_handler(handler),
-    }
-}
-
-fn log_handler(notice: &HandlerNotice) {
-    let probe_in_us = match notice.change {
-        HandlerChange::Failing { probe_in } => Some(micros(probe_in)),
-        HandlerChange::Recovered | HandlerChange::Paused | HandlerChange::Resumed => None,
-    };
-    tracing::warn!(handler.name = %notice.handler, change = notice.change.as_str(), probe_in_us, "handler changed");
-}
-
-fn log_delivery(delivery: &DeliveryNotice) {
-    tracing::info!(
-        delivery.id = %delivery.id,
-        source.name = %delivery.source,
-        event.id = delivery.event.as_ref().map(|(id, _)| tracing::field::display(id)),
-        event.r#type = delivery.event.as_ref().map(|(_, event_type)| tracing::field::display(event_type)),
-        verdict = delivery.verdict.map(Verdict::as_str),
-        status = delivery.status,
-        reason = delivery.reason,
-        body_differs = delivery.body_differs,
-        duration_us = micros(delivery.duration),
-        "delivery answered"
-    );
-}
-
-fn log_attempt(attempt: &AttemptNotice) {
-    let (settlement, retry_in, reason) = match attempt.settlement {
-        Settlement::Done => ("done", None, None),
-        Settlement::RetryIn(delay) => ("retry", Some(micros(delay)), None),
-        Settlement::Dead(reason) => ("dead", None, Some(reason.as_str())),
-        Settlement::GivenBack => ("given-back", None, None),
-    };
-    tracing::info!(
-        handler.name = %attempt.handler,
-        source.name = %attempt.source,
-        event.id = %attempt.event_id,
-        attempt = attempt.attempt,
-        outcome = attempt.outcome.code(),
-        status = attempt.outcome.status(),
-        exit_code = attempt.outcome.exit_code(),
-        signal = attempt.outcome.signal(),
-        error = attempt.outcome.error(),
-        settlement,
-        retry_in_us = retry_in,
-        reason,
-        duration_us = micros(attempt.duration),
-        "handler called"
-    );
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A source to machines, its secrets by their fingerprints.

@@ -177,6 +177,7 @@ pub(super) fn handler_target(handler: &HandlerSettings) -> String {
             [program, arguments @ ..] => format!("runs {program} with {}", print::counted(arguments.len() as u64, "argument")),
             [] => String::new(),
         },
+        HandlerKind::InProcess => "is called in this process".to_owned(),
         HandlerKind::Http(http) => {
             let mut url = http.url.clone();
             url.set_query(None);
@@ -193,7 +194,7 @@ fn handler_sentence(handler: &HandlerSettings) -> String {
     };
     let events = if handler.events.is_empty() { "every event".to_owned() } else { listed(&handler.events) };
     let signed = match &handler.kind {
-        HandlerKind::Printer => "",
+        HandlerKind::Printer | HandlerKind::InProcess => "",
         HandlerKind::Exec(_) => ", done by exit code 0",
         HandlerKind::Http(http) if http.resign => ", signed anew as the provider does",
         HandlerKind::Http(_) => ", signed by Standard Webhooks",

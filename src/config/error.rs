@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use toml::Spanned;
+
+use super::embedded::UNPLACED;
 use crate::preset::PresetError;
 
 /// One thing that is wrong. Reads after "error: ".
@@ -77,6 +80,17 @@ impl ConfigError {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Named by what it is wrong with, where that has no place in a file: it was said by a program.
+    #[must_use]
+    pub(super) fn of(self, what: &str, name: &Spanned<String>) -> Self {
+        if self.span != Some(UNPLACED) {
+            return self;
+        }
+        let named = format!("{what} `{}`", name.get_ref());
+        let message = if self.message.starts_with(&named) { self.message } else { format!("{named}: {}", self.message) };
+        Self { message, span: None, ..self }
     }
 
     /// With the known name that is nearest to `given`, where one is near.

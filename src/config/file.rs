@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use crate::preset::ProviderText;
 
@@ -214,6 +215,9 @@ pub struct HandlerText {
     pub final_statuses: Vec<Spanned<u16>>,
     /// Failures in a row after which it is left alone.
     pub breaker_failures: Option<u32>,
+    /// Whether it is a closure of the program that embeds the gateway. No file can say it.
+    #[serde(skip)]
+    pub in_process: bool,
 }
 
 impl fmt::Debug for HandlerText {
@@ -235,6 +239,9 @@ pub struct SecretText {
     pub literal: Option<String>,
     /// Which of the preset's secrets it is.
     pub slot: Option<String>,
+    /// The secret itself, handed over by a program that embeds the gateway. No file can say it.
+    #[serde(skip)]
+    pub given: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl fmt::Debug for SecretText {

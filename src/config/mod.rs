@@ -7,6 +7,7 @@ mod addresses;
 mod advice;
 mod blank;
 mod demo;
+mod embedded;
 mod env;
 mod error;
 mod file;
@@ -34,9 +35,12 @@ use crate::preset::Preset;
 use crate::verify::Verifier;
 
 pub(crate) use blank::blanked;
+pub use embedded::embedded;
+pub(crate) use embedded::{handler_text, source_text, unplaced};
 pub use env::Environment;
 pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrorKind};
+pub(crate) use file::{AckText, DurationText, HandlerText, OnMismatchText, SizeText, SourceText};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use operator::operator;
 pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
@@ -200,6 +204,8 @@ pub enum HandlerKind {
     Exec(ExecSettings),
     /// Printed by `serve`.
     Printer,
+    /// A closure of the program that embeds the gateway, known there by the handler's name.
+    InProcess,
 }
 
 /// How a command is run.

@@ -98,28 +98,64 @@ pub fn load_text(
     keys: Keys,
 ) -> Result<Settings, ConfigError> {
     let written: ConfigText = toml::from_str(content)?;
-    let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
-    let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
-    let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
-    let database = database(flags, env, written.database.as_ref())?;
-    let reader = secrets::Reader::new(env, loopback, keys, written.strict_secrets);
-    // A source of a provider that is none would be wrong for that alone.
-    let presets = presets(&written)?;
     let mut faults = Faults::default();
-    let admin_token = faults.keep(admin_token(&written, env, &reader, keys)).flatten();
-    if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
-        let open = ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"));
-        faults.keep::<()>(Err(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1")));
+    let listeners = Listeners::of(&written, flags, env, keys, &mut faults)?;
+    meant(&written, listeners, path, flags, env, keys, faults)
+}
+
+/// Who listens where, what an operator must present, and how secrets are read there.
+pub(super) struct Listeners<'a> {
+    pub(super) listen: SocketAddr,
+    pub(super) admin_listen: SocketAddr,
+    pub(super) admin_token: Option<Secret>,
+    pub(super) reader: secrets::Reader<'a>,
+}
+
+impl<'a> Listeners<'a> {
+    fn of(
+        written: &ConfigText,
+        flags: &Flags,
+        env: &'a Environment,
+        keys: Keys,
+        faults: &mut Faults,
+    ) -> Result<Self, ConfigError> {
+        let listen = address(flags.listen, env, "HOOKGATE_LISTEN", written.listen, DEFAULT_LISTEN)?;
+        let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
+        let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
+        let reader = secrets::Reader::new(env, loopback, keys, written.strict_secrets);
+        let admin_token = faults.keep(admin_token(written, env, &reader, keys)).flatten();
+        if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
+            let open = ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"));
+            faults.keep::<()>(Err(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1")));
+        }
+        Ok(Self { listen, admin_listen, admin_token, reader })
     }
+}
+
+/// Everything of a configuration but the listeners.
+pub(super) fn meant(
+    written: &ConfigText,
+    listeners: Listeners<'_>,
+    path: Option<&Path>,
+    flags: &Flags,
+    env: &Environment,
+    keys: Keys,
+    mut faults: Faults,
+) -> Result<Settings, ConfigError> {
+    let Listeners { listen, admin_listen, admin_token, reader } = listeners;
+    let database = database(flags, env, written.database.as_ref())?;
+    // A source of a provider that is none would be wrong for that alone.
+    let presets = presets(written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
     let context = HandlerContext { reader: &reader, database: &database, keys, sources: &source_names };
     for (name, handler) in &written.handlers {
-        all_handlers.extend(faults.keep(resolve_handler::resolve(name, handler, &context)));
+        let resolved = resolve_handler::resolve(name, handler, &context).map_err(|error| error.of("handler", name));
+        all_handlers.extend(faults.keep(resolved));
     }
     if let Some(url) = &flags.forward_to {
-        faults.keep(resolve_handler::check_forward_to(&written));
+        faults.keep(resolve_handler::check_forward_to(written));
         all_handlers.extend(faults.keep(resolve_handler::forward_to(url, &context)));
     }
     if keys != Keys::Leave {
@@ -133,7 +169,8 @@ pub fn load_text(
     let context = SourceContext { reader: &reader, presets: &presets.0, kept: &kept, limits, trusted_proxies: &proxies };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
-        sources.extend(faults.keep(resolve_source::resolve(name, source, &context, &mut warnings)));
+        let resolved = resolve_source::resolve(name, source, &context, &mut warnings);
+        sources.extend(faults.keep(resolved.map_err(|error| error.of("source", name))));
     }
     if written.sources.is_empty() {
         let none = ConfigError::plain("the config has no source");
@@ -141,11 +178,11 @@ pub fn load_text(
     }
     warnings.extend(addresses::warnings(&sources, listen, &proxies));
     warnings.splice(0..0, reader.into_doubts());
-    faults.keep(resolve_handler::check_resign(&written, &sources));
+    faults.keep(resolve_handler::check_resign(written, &sources));
     let public_url = faults.keep(written.public_url.as_ref().map(public_url).transpose()).flatten();
     let drain = faults.keep(resolve_limits::drain(&written.drain)).flatten();
     let busy_timeout = faults.keep(resolve_limits::busy_timeout(&written.store.busy_timeout)).flatten();
-    let retention = faults.keep(resolve_retention::resolve(&written, &sources, &mut warnings));
+    let retention = faults.keep(resolve_retention::resolve(written, &sources, &mut warnings));
     faults.judge()?;
     let retention = retention.unwrap_or(resolve_retention::DEFAULT);
     warnings.extend(advice::of(&sources, &all_handlers));

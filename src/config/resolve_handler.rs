@@ -58,7 +58,7 @@ pub(super) fn resolve(
     let kind = kind(name, text, context)?;
     let final_status = match kind {
         HandlerKind::Exec(_) => resolve_exec::final_code,
-        HandlerKind::Http(_) | HandlerKind::Printer => final_status,
+        HandlerKind::Http(_) | HandlerKind::Printer | HandlerKind::InProcess => final_status,
     };
     Ok(HandlerSettings {
         name: handler,
@@ -78,6 +78,9 @@ pub(super) fn resolve(
 }
 
 fn kind(name: &Spanned<String>, text: &HandlerText, context: &HandlerContext<'_>) -> Result<HandlerKind, ConfigError> {
+    if text.in_process {
+        return Ok(HandlerKind::InProcess);
+    }
     match (&text.url, &text.exec) {
         (Some(url), None) => http(url, text, context).map(HandlerKind::Http),
         (None, Some(words)) => resolve_exec::resolve(words, text, context).map(HandlerKind::Exec),
@@ -152,7 +155,7 @@ pub(super) fn of_kind(name: HandlerName, kind: HandlerKind) -> HandlerSettings {
 pub(super) fn forwarded_names(handlers: &[HandlerSettings]) -> Vec<String> {
     let named = handlers.iter().filter_map(|handler| match &handler.kind {
         HandlerKind::Http(http) => http.forward_headers.as_deref(),
-        HandlerKind::Exec(_) | HandlerKind::Printer => None,
+        HandlerKind::Exec(_) | HandlerKind::Printer | HandlerKind::InProcess => None,
     });
     named.flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }

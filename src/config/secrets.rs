@@ -57,9 +57,10 @@ impl<'a> Reader<'a> {
     /// More or fewer than one of `env`, `file` and `literal`; an empty or unreadable secret; a literal off loopback.
     pub(super) fn load(&self, text: &Spanned<SecretText>) -> Result<NamedSecret, ConfigError> {
         let at = |message: String| ConfigError::at(text.span(), message);
-        let SecretText { env: variable, file, literal, slot } = text.get_ref();
+        let SecretText { env: variable, file, literal, slot, given } = text.get_ref();
         let slot = slot.clone().unwrap_or_else(|| "signing".to_owned());
         let (origin, bytes) = match (variable, file, literal) {
+            _ if given.is_some() => ("the program".to_owned(), given.as_ref().map(|bytes| bytes.to_vec())),
             (Some(name), None, None) => (format!("env {name}"), self.env.bytes(name)),
             (None, Some(path), None) => (format!("file {path}"), self.file(Path::new(path)).map_err(at)?),
             (None, None, Some(_)) if self.loopback == Loopback::No => {

@@ -28,11 +28,12 @@ pub struct RetryPolicy {
 #[must_use]
 pub fn settle(tries: u32, outcome: &Outcome, policy: &RetryPolicy, random: f64) -> Settlement {
     let retry_after = match outcome {
-        Outcome::Answered { status: 200..=299, .. } => return Settlement::Done,
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Succeeded => return Settlement::Done,
+        Outcome::Refused(_) => return Settlement::Dead(Reason::HandlerRefused),
         Outcome::Answered { status, .. } if *status == GONE || policy.final_statuses.contains(status) => {
             return Settlement::Dead(Reason::HandlerRefused);
         }
-        Outcome::Answered { retry_after, .. } => *retry_after,
+        Outcome::Answered { retry_after, .. } | Outcome::Failed { retry_after, .. } => *retry_after,
         Outcome::Command(CommandEnd { ending, .. }) => match ending {
             Ending::Exited(0) => return Settlement::Done,
             Ending::Exited(code) if policy.final_statuses.contains(&u16::from(*code)) => {

@@ -10,6 +10,7 @@ mod decide;
 mod discard;
 mod lane;
 mod load;
+mod log;
 mod notice;
 mod outbox;
 mod problem;

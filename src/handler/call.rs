@@ -18,6 +18,10 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// # Errors
 /// The TLS library cannot be set up.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
+    // A program that embeds the gateway may have chosen another TLS provider, or none; without one the client would panic.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -68,6 +68,9 @@ pub enum InvalidKey {
     /// A header's value cannot be sent.
     #[error("the value of header `{0}` cannot be sent")]
     Header(String),
+    /// It is to be called in this process, and nothing there has its name.
+    #[error("no closure of this process has its name")]
+    Closure,
 }
 
 /// Bodies over this are signed off the async threads, as a MAC over 25 MiB takes some 20 ms.
@@ -134,7 +137,7 @@ impl HeaderWriter {
     /// provider's signature is wanted and cannot be made.
     fn headers(&self, call: &Call) -> Option<HeaderMap> {
         let mut map = HeaderMap::with_capacity(24);
-        self.forwarded(&call.headers, &mut map);
+        self.forwarded(call, &mut map);
         for (name, value) in &self.headers {
             map.insert(name, value.clone());
         }
@@ -148,19 +151,14 @@ impl HeaderWriter {
         for (name, value) in call.facts() {
             set(&mut map, name, &value);
         }
-        // A structured-field string.
-        let key = call.idempotency_key.replace('\\', "\\\\").replace('"', "\\\"");
-        set(&mut map, "idempotency-key", &format!("\"{key}\""));
+        set(&mut map, "idempotency-key", &quoted(&call.idempotency_key));
         Some(map)
     }
 
-    /// The kept headers that this handler is to get. What a sender says under our own names never reaches it, nor what spoke of the
-    /// sender's connection.
-    fn forwarded(&self, kept: &Headers, map: &mut HeaderMap) {
-        for (name, value) in kept.iter() {
-            let ours = name.starts_with("hookgate-") || name == "idempotency-key";
-            let wanted = self.forward_headers.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name));
-            if ours || !wanted || Headers::is_of_connection(name) {
+    /// The kept headers that this handler is to get.
+    fn forwarded(&self, call: &Call, map: &mut HeaderMap) {
+        for (name, value) in call.forwarded() {
+            if self.forward_headers.as_ref().is_some_and(|names| !names.iter().any(|wanted| wanted == name)) {
                 continue;
             }
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
@@ -219,4 +217,9 @@ fn set(map: &mut HeaderMap, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
         map.insert(name, value);
     }
+}
+
+/// A structured-field string, in which `"` and `\` need an escape.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

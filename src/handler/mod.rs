@@ -5,6 +5,7 @@
 mod call;
 pub mod exec;
 mod http;
+mod in_process;
 mod printer;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 use crate::model::{DeliveryId, EventId, HandlerName, Headers, Outcome, SourceName, Timestamp};
 
 pub use http::{HttpClient, HttpHandler, HttpHandlerSettings, InvalidKey, Resign};
+pub use in_process::{Closure, InProcess};
 pub use printer::{Print, Printer};
 
 /// One event, offered to one handler, for the n-th time.
@@ -50,6 +52,15 @@ pub struct Call {
     pub timeout: Duration,
     /// The wall clock now, for signatures.
     pub now: Timestamp,
+}
+
+impl Call {
+    /// What the sender said, as far as it was kept and may reach a handler: nothing under our own names, and nothing that spoke of the
+    /// sender's connection.
+    pub fn forwarded(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        let ours = |name: &str| name.starts_with("hookgate-") || name == "idempotency-key";
+        self.headers.iter().filter(move |(name, _)| !ours(name) && !Headers::is_of_connection(name))
+    }
 }
 
 impl fmt::Debug for Call {

@@ -22,6 +22,17 @@ pub enum Outcome {
     Broken(String),
     /// The command ended, or was ended.
     Command(CommandEnd),
+    /// A handler in this process returned `Ok`.
+    Succeeded,
+    /// A handler in this process returned an error. Holds its words, as they may be shown.
+    Failed {
+        /// What it said.
+        reason: String,
+        /// How long it wants to be left alone, where it said so.
+        retry_after: Option<Duration>,
+    },
+    /// A handler in this process said "never again". Holds its words, as they may be shown.
+    Refused(String),
 }
 
 impl Outcome {
@@ -39,6 +50,9 @@ impl Outcome {
                 Ending::TimedOut => "timed-out",
                 Ending::Stopped => "stopped",
             },
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Refused(_) => "refused",
         }
     }
 
@@ -78,11 +92,12 @@ impl Outcome {
         }
     }
 
-    /// What went wrong, where the handler could not say so itself.
+    /// What went wrong, where no status or exit code says so.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::Answered { .. } => None,
+            Self::Answered { .. } | Self::Succeeded => None,
+            Self::Failed { reason, .. } | Self::Refused(reason) => Some(reason),
             Self::Command(end) => match end.ending {
                 Ending::Exited(_) | Ending::Signalled(_) => None,
                 Ending::TimedOut => Some("killed at its deadline"),

@@ -158,7 +158,8 @@ pub struct AttemptReport {
     /// How long it took, in microseconds. None where the gateway stopped meanwhile.
     pub duration_us: Option<u64>,
     /// How it ended: `answered`, `timed-out`, `broken`, `unsent`, or `lost` where the gateway stopped meanwhile or the lease ended.
-    /// A command's: `exited`, `signalled`, or `stopped` where it was ended as the gateway stopped.
+    /// A command's: `exited`, `signalled`, or `stopped` where it was ended as the gateway stopped. A closure's: `succeeded`, `failed` or
+    /// `refused`.
     pub outcome: String,
     /// The status that the handler answered.
     pub status: Option<u16>,

@@ -34,6 +34,11 @@ impl Guard {
         ours || name.eq_ignore_ascii_case("localhost") || self.token.is_some()
     }
 
+    /// A token lets anybody in from anywhere; without one nobody comes from another machine, whatever the listener is bound to.
+    fn knows_peer(&self, peer: Option<SocketAddr>) -> bool {
+        self.token.is_some() || peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
     fn knows_token(&self, authorization: Option<&[u8]>) -> bool {
         let Some(token) = &self.token else { return true };
         let offered = authorization.and_then(|value| {
@@ -74,6 +79,9 @@ fn refusal(request: &ServiceRequest) -> Option<(u16, &'static str, &'static str)
     let text =
         |name| request.headers().get(name).map(|value: &actix_web::http::header::HeaderValue| value.to_str().unwrap_or("?"));
     let host = text(HOST).unwrap_or_default();
+    if !guard.knows_peer(request.peer_addr()) {
+        return Some((403, "other-machine", "Without a token the admin API is for this machine alone"));
+    }
     if !guard.knows_host(host) {
         return Some((403, "unknown-host", "The admin listener does not go by this name"));
     }
@@ -81,7 +89,7 @@ fn refusal(request: &ServiceRequest) -> Option<(u16, &'static str, &'static str)
     if text(ORIGIN).is_some_and(foreign) {
         return Some((403, "foreign-origin", "Another site's page may not talk to the admin listener"));
     }
-    let probe = matches!(request.path(), "/healthz" | "/readyz");
+    let probe = matches!(request.match_info().unprocessed(), "/healthz" | "/readyz");
     let authorization = request.headers().get(AUTHORIZATION).map(actix_web::http::header::HeaderValue::as_bytes);
     if !probe && !guard.knows_token(authorization) {
         return Some((401, "token-needed", "Present the admin token as Authorization: Bearer"));
@@ -102,6 +110,20 @@ mod tests {
         for bad in ["", "example.com", "localhost.example.com:8081", "127.0.0.1.example.com", "10.0.0.1", "::1:x"] {
             assert!(!guard.knows_host(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn without_a_token_nobody_comes_from_another_machine() {
+        let secret = || Secret::new(b"s3cret".to_vec()).expect("not empty");
+        let [open, closed] = [Some(secret()), None].map(|token| Guard::new(token, ([0, 0, 0, 0], 8081).into()));
+        let peer = |text: &str| Some(text.parse().expect("an address"));
+        for here in ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(closed.knows_peer(peer(here)), "{here}");
+        }
+        for there in ["10.0.0.1:1", "192.0.2.1:1", "[::ffff:10.0.0.1]:1", "[2001:db8::1]:1"] {
+            assert!(!closed.knows_peer(peer(there)) && open.knows_peer(peer(there)), "{there}");
+        }
+        assert!(!closed.knows_peer(None));
     }
 
     #[test]

@@ -41,13 +41,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// The socket cannot be used.
 pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: Duration) -> std::io::Result<Server> {
-    let receiver = web::Data::from(Arc::clone(gateway.receiver()));
+    let deliveries = deliveries(gateway, ());
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(receiver.clone())
-            // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
-            .service(web::resource("/hooks/{source:.*}").to(ingest::receive))
+            .configure(deliveries.clone())
             .service(web::resource("/healthz").to(public_healthz))
             .default_service(web::to(public_not_found))
     });
@@ -63,6 +61,36 @@ pub fn public(gateway: &Gateway, listener: TcpListener, limits: Limits, drain: D
         .run())
 }
 
+/// `/hooks/{source}` for any [`App`] or [`Scope`](actix_web::Scope), whose own data and default service it leaves alone. `owner` lives
+/// as long as the routes do.
+pub fn deliveries<O: Clone + Send + 'static>(
+    gateway: &Gateway,
+    owner: O,
+) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
+    let receiver = web::Data::from(Arc::clone(gateway.receiver()));
+    move |config| {
+        // The whole tail is the source's name: one with a slash too many is no source, and told to the operator as such.
+        let hooks = web::resource("/hooks/{source:.*}").app_data(receiver).app_data(owner);
+        config.service(hooks.to(ingest::receive));
+    }
+}
+
+/// The admin API for a [`Scope`](actix_web::Scope) or [`App`] of its own: what it does not know there is a 404. `owner` lives as long
+/// as the routes do.
+pub fn operators<O: Clone + Send + 'static>(
+    gateway: &Gateway,
+    guard: Guard,
+    reload: Option<Reload>,
+    owner: O,
+) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<O> {
+    let gateway = web::Data::new(gateway.clone());
+    let (guard, reload) = (web::Data::new(guard), web::Data::new(ReloadHook(reload)));
+    move |config| {
+        let all = web::scope("").app_data(gateway).app_data(guard).app_data(reload).app_data(owner).wrap(from_fn(guard::check));
+        config.service(all.configure(admin::routes).default_service(web::to(not_found)));
+    }
+}
+
 /// The admin listener.
 ///
 /// # Errors
@@ -74,18 +102,8 @@ pub fn admin(
     drain: Duration,
     reload: Option<Reload>,
 ) -> std::io::Result<Server> {
-    let reload = web::Data::new(ReloadHook(reload));
-    let gateway = web::Data::new(gateway.clone());
-    let guard = web::Data::new(Guard::new(token, listener.local_addr()?));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(gateway.clone())
-            .app_data(guard.clone())
-            .app_data(reload.clone())
-            .wrap(from_fn(guard::check))
-            .configure(admin::routes)
-            .default_service(web::to(not_found))
-    });
+    let operators = operators(gateway, Guard::new(token, listener.local_addr()?), reload, ());
+    let server = HttpServer::new(move || App::new().configure(operators.clone()));
     Ok(server
         .workers(ADMIN_WORKERS)
         .client_request_timeout(Duration::from_secs(5))

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["preset", "verify", "model"]),
     ("app", &["config", "gateway", "handler", "ledger", "model", "clock", "verify"]),
     ("web", &["app", "gateway", "ledger", "model", "config"]),
+    ("embed", &["web", "app", "config", "gateway", "handler", "ledger", "model", "clock", "sync"]),
     (
         "cli",
         &[
@@ -29,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Words and the rooms that may say them.
 const WORDS: &[(&str, &[&str])] = &[
-    ("actix", &["web", "cli"]),
+    ("actix", &["web", "cli", "embed"]),
     ("clap::", &["cli"]),
     ("std::env", &["config", "flaws"]),
     ("rusqlite", &["ledger"]),

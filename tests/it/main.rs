@@ -18,6 +18,7 @@ mod config;
 mod crash;
 mod discard;
 mod duplicates;
+mod embed;
 mod exec;
 mod forwarding;
 mod handshakes;

@@ -134,8 +134,15 @@ impl Cli {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookgate"));
-        command.args(args).current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
+        let mut command = self.program(Path::new(env!("CARGO_BIN_EXE_hookgate")));
+        command.args(args);
+        command
+    }
+
+    /// A program in the directory, with nothing but our environment.
+    fn program(&self, path: &Path) -> Command {
+        let mut command = Command::new(path);
+        command.current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -175,7 +182,20 @@ impl Cli {
 
     /// Starts a command that goes on.
     pub(crate) fn start(&self, args: &[&str]) -> Process {
-        let mut child = self.command(args).spawn().expect("the binary runs");
+        Self::follow(self.command(args))
+    }
+
+    /// Starts one of the repository's examples, which cargo builds beside the tests.
+    pub(crate) fn example(&self, name: &str) -> Process {
+        let tests = std::env::current_exe().expect("a path");
+        let target = tests.parent().and_then(Path::parent).expect("tests lie in `deps`");
+        let path = target.join("examples").join(name);
+        assert!(path.exists(), "`cargo test` builds the examples; alone: cargo build --example {name}");
+        Self::follow(self.program(&path))
+    }
+
+    fn follow(mut command: Command) -> Process {
+        let mut child = command.spawn().expect("the binary runs");
         let (stdout, stderr) = (Lines::default(), Lines::default());
         stdout.follow(child.stdout.take().expect("piped"));
         stderr.follow(child.stderr.take().expect("piped"));

@@ -1,5 +1,6 @@
 //! A gateway in this process: port 0, a store of its own, a clock that is moved by hand. Real requests, real disk.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, mpsc as std_mpsc};
@@ -125,7 +126,8 @@ impl Gateway {
             Notice::Attempt(attempt) => drop(tell_attempt.send(attempt.clone())),
             Notice::Stray(_) | Notice::Handler(_) => {}
         });
-        let start = start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print }, between);
+        let start =
+            start(settings, Arc::clone(&clock) as Arc<dyn Clock>, Voices { tell, print, in_process: BTreeMap::new() }, between);
         let (running, handles, [public, admin]) = runtime().spawn(start).await.expect("the gateway starts");
         let (deliveries, attempts) = (tokio::sync::Mutex::new(deliveries), tokio::sync::Mutex::new(attempts));
         let drain = Duration::from_secs(10);

@@ -81,7 +81,8 @@ impl Gate {
         self.0.add_permits(count);
     }
 
-    async fn pass(&self) {
+    /// Waits until it is let through.
+    pub(crate) async fn pass(&self) {
         self.0.acquire().await.expect("a gate is never torn down").forget();
     }
 }
