@@ -10,8 +10,16 @@ use crate::config::{Environment, operator};
 use crate::model::{EventReport, Why};
 use crate::web::{BulkBody, DiscardBody};
 
+const EXAMPLES: &str = "Examples:
+  hookgate discard stripe/evt_1 --reason 'a rehearsal'
+  hookgate discard --state dead --handler billing --since 24h --reason moved
+
+A task that runs is not discarded. The body stays as long as any, so `hookgate redrive ID --force` takes a discard back. Exit code 1 \
+where an event is not in the ledger, or a task of it runs.";
+
 /// `discard`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct DiscardArgs {
     #[command(flatten)]
     selection: Selection,

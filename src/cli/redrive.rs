@@ -14,6 +14,8 @@ const EXAMPLES: &str = "Examples:
   hookgate redrive stripe/evt_1 --force        the done ones too
   hookgate redrive stripe/evt_1 --to-handler audit
   hookgate redrive stripe/evt_1 --handler old --to-handler new
+  hookgate redrive --state dead --since 24h --dry-run
+  hookgate redrive --handler old --to-handler new --yes
 
 An event that no handler wanted gets a task for each handler that matches by now. A handler that gets an event again gets it under \
 the same Idempotency-Key. Exit code 1 where an event is not in the ledger.";

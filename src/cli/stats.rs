@@ -11,8 +11,16 @@ use crate::clock::{Clock, SystemClock};
 use crate::model::{HandlerStats, SourceStats, StatsReport, Timestamp};
 use crate::web::StatsQuery;
 
+const EXAMPLES: &str = "Examples:
+  hookgate log stats --since 24h
+  hookgate log stats --source stripe --json
+
+By source: deliveries by verdict as far as the log reaches, events by state, the oldest that waits or is dead. By handler: tasks and \
+calls.";
+
 /// `log stats`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct StatsArgs {
     /// Of this source alone
     #[arg(long, value_name = "NAME")]
