@@ -126,7 +126,6 @@ impl Show {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are what a large run is made for")]
 async fn while_purged_ones_come_again_each_delivery_is_a_replay_or_new_and_the_file_levels_off() {
     let show = Show::start(events()).await;
     let began = Instant::now();
