@@ -92,7 +92,12 @@ fn row(handler: &HandlerReport) -> Vec<Piece> {
         (None, Some(wait)) => format!("failing, tried in {}", print::millis(wait * 1000)),
         (None, None) => handler.state.as_str().to_owned(),
     };
-    let target = handler.target.clone().unwrap_or_else(|| "nowhere: move its tasks with redrive, or discard them".to_owned());
+    let target = match (&handler.target, handler.state) {
+        (Some(target), _) => target.clone(),
+        (None, HandlerState::Vanished) => "nowhere: move its tasks with redrive, or discard them".to_owned(),
+        // Only a gateway that runs knows.
+        (None, _) => "no gateway runs now".to_owned(),
+    };
     vec![
         plain(handler.handler.to_string()),
         (state, style),

@@ -158,6 +158,7 @@ fn commands_pause_and_resume_with_a_gateway_and_without_one() {
     serving.stop().expect(0);
     let handlers = cli.run(&["handlers"]).expect(0).stdout;
     assert!(handlers.contains("billing") && handlers.contains("paused since"), "{handlers}");
+    assert!(handlers.contains("no gateway runs now") && !handlers.contains("nowhere"), "{handlers}");
     let resumed: Vec<Value> = cli.run(&["resume", "billing", "--json"]).expect(0).json();
     assert_eq!((&resumed[0]["changed"], &resumed[0]["paused"]), (&json!(true), &json!(false)));
     cli.run(&["pause", "biling"]).fails(2, &["no handler `biling`", "billing"]);
