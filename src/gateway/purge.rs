@@ -81,8 +81,10 @@ impl Purger {
     /// Begins to purge, on the present runtime.
     #[must_use]
     pub fn start(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, retention: Retention) -> Arc<Self> {
+        // Ten minutes from now, not from when the runtime comes to it.
+        let trust = Trust::begin(clock.wall(), clock.monotonic());
         let purger = Arc::new(Self { ledger, clock, retention: watch::Sender::new(retention), stop: watch::Sender::new(false) });
-        tokio::spawn(Arc::clone(&purger).run());
+        tokio::spawn(Arc::clone(&purger).run(trust));
         purger
     }
 
@@ -110,9 +112,8 @@ impl Purger {
         self.stop.send_replace(true);
     }
 
-    async fn run(self: Arc<Self>) {
+    async fn run(self: Arc<Self>, mut trust: Trust) {
         let (mut stop, mut retention) = (self.stop.subscribe(), self.retention.subscribe());
-        let mut trust = Trust::begin(self.clock.wall(), self.clock.monotonic());
         let mut purged = Purged::default();
         while !*stop.borrow_and_update() {
             let now = self.clock.monotonic();

@@ -112,7 +112,7 @@ async fn how_a_command_ends_is_told_as_it_was() {
     for code in [0, 1, 2, 75, 126, 127, 128, 143, 255] {
         assert_eq!(end(script(&format!("exit {code}"), "", call("", LONG)).await).ending, Ending::Exited(code));
     }
-    for (signal, number) in [("TERM", 15), ("KILL", 9), ("HUP", 1)] {
+    for (signal, number) in [("TERM", 15), ("KILL", 9), ("USR1", 10)] {
         let ended = end(script(&format!("kill -{signal} $$"), "", call("", LONG)).await);
         assert_eq!(ended.ending, Ending::Signalled(number), "by somebody else");
         let group = end(script(&format!("sleep 600 & kill -{signal} 0; wait"), "", call("", LONG)).await);
