@@ -219,8 +219,8 @@ impl Access {
         }
     }
 
-    /// Purges what was kept long enough: by a running gateway as it was configured, else as these settings say.
-    pub(super) async fn purge(&self, settings: &Settings) -> Result<PurgeReport, Failure> {
+    /// Purges what was kept long enough: by a running gateway as it was configured, else as the configuration here says.
+    pub(super) async fn purge(&self, global: &Global) -> Result<PurgeReport, Failure> {
         match self {
             Self::Gateway(remote) => {
                 // However long it takes, it is at work.
@@ -228,6 +228,7 @@ impl Access {
                 response.json().await.map_err(|error| remote.lost(error))
             }
             Self::Database(ledger, _) => {
+                let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
                 let purged = purge_all(&**ledger, crate::app::retention(&settings.retention), || false).await;
                 purged.map(PurgeReport::from).map_err(|error| ledger_failure(&error))
             }

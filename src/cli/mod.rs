@@ -155,6 +155,7 @@ impl Command {
                 | Self::Pause(_)
                 | Self::Resume(_)
                 | Self::Handlers(_)
+                | Self::Purge(_)
         )
     }
 }

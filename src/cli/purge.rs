@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::access;
 use super::exit::{Failure, NO, OK};
-use super::{Global, print, setup};
-use crate::config::Keys;
+use super::{Global, print};
 
 const EXAMPLES: &str = "Examples:
   hookgate purge
@@ -24,9 +23,7 @@ pub(super) struct PurgeArgs {
 
 /// Purges what was kept long enough, and says what that was.
 pub(super) async fn run(global: &Global, args: &PurgeArgs) -> Result<u8, Failure> {
-    let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
-    let access = access::open(&settings)?;
-    let purged = access.purge(&settings).await?;
+    let purged = access::reach(global)?.purge(global).await?;
     if args.json {
         print::json(&purged)?;
     } else {

@@ -224,6 +224,7 @@ fn a_gateway_elsewhere_is_reached_by_its_url_and_token_without_a_config() {
     for command in [&["log", "--json"][..], &["log", "show", "evt_1", "--json"], &["log", "stats", "--json"], &["log", "evt_1"]] {
         assert_eq!(run(command).expect(0).stdout, here.run(command).expect(0).stdout, "{command:?}");
     }
+    assert_eq!(run(&["purge", "--json"]).expect(0).json()[0]["bodies"], 0, "nothing is old enough");
     let (code, body, _) = shell.bytes(&["log", "show", "evt_1", "--body", "--gateway", &url]);
     assert_eq!((code, body), (0, stripe_body("evt_1", "invoice.paid")));
     assert!(run(&["redrive", "evt_1", "--dry-run"]).expect(0).stdout.contains("1 task would be due"));
