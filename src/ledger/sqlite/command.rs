@@ -187,8 +187,8 @@ impl Order {
         Ok(Ran::All)
     }
 
-    /// Tells that it was not done. Only who hears of trouble does so of a full disk or a locked database: others have waited through them, and
-    /// end so only with the store itself.
+    /// Tells that it was not done. Only who hears of trouble does so of a full disk or a locked database: others have waited through
+    /// them, and end so only with the store itself.
     pub(super) fn refuse(mut self, error: LedgerError) {
         let told = match (self.kind, error) {
             (Kind::Other, error @ (LedgerError::Full | LedgerError::Busy)) => LedgerError::RolledBack(error.to_string()),

@@ -137,22 +137,14 @@ pub(super) const COUNT_TASKS_OF: &str = "SELECT h.name, c.state, c.tasks, c.atte
 mod tests {
     use std::sync::Arc;
 
-    use rusqlite::Connection;
-
     use super::*;
-    use crate::ledger::sqlite::migrate::migrate;
     use crate::ledger::sqlite::select::Conditions;
+    use crate::ledger::sqlite::sql::tests;
     use crate::ledger::{Aim, EventFilter};
     use crate::model::{EventId, EventState, HandlerName};
 
-    /// What SQLite would do, step by step.
     fn steps(statement: &str) -> String {
-        let mut conn = Connection::open_in_memory().expect("memory");
-        migrate(&mut conn, 0).expect("the schema");
-        let mut explained = conn.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect("a statement");
-        let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
-        let rows = explained.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3)).expect("a plan");
-        rows.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+        tests::steps(&tests::schema(), statement)
     }
 
     fn aims() -> Vec<Aim> {

@@ -135,7 +135,8 @@ pub(super) const TASKED: &str = "SELECT EXISTS (SELECT 1 FROM task WHERE event =
 
 /// Work in hand at the last stop keeps its full lease from now.
 pub(super) const KEEP_LEASES: &str = "UPDATE task SET due_at_us = ?1 + delay_us WHERE state = 'running'";
-/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler and source, so that tasks long due are passed by.
+/// No task waits longer than its own delay, whatever the wall clock did meanwhile. By handler and source, so that tasks long due are
+/// passed by.
 pub(super) static CLAMP_DELAYS: LazyLock<String> = LazyLock::new(|| {
     format!(
         "UPDATE task SET due_at_us = ?3 + delay_us WHERE handler_id = ?1 AND source_id = ?2 AND due_at_us > ?3 AND {OPEN} \
