@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell};
+use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell, UnknownHandler};
 use crate::handler::exec::Commands;
 use crate::handler::{Closure, HttpClient, InvalidKey, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
@@ -36,7 +36,7 @@ struct Parts {
     commands: Commands,
     fixed: Fixed,
     runtime: Handle,
-    known: Mutex<Arc<Known>>,
+    known: Mutex<Known>,
     /// One change at a time: reloads, pauses.
     changing: tokio::sync::Mutex<()>,
 }
@@ -70,8 +70,8 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum PauseError {
     /// There is none of this name.
-    #[error("there is no handler `{0}`: configured are {1}")]
-    UnknownHandler(HandlerName, String),
+    #[error(transparent)]
+    UnknownHandler(#[from] UnknownHandler),
     /// The store's own reason.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -94,7 +94,7 @@ impl Gateway {
         let workers = assemble::workers(settings, &client, &voices, &commands)?;
         let paused = paused(&ledger).await?;
         let outbox = Arc::new(Outbox::new(Arc::clone(&ledger), Arc::clone(&clock), Arc::clone(&voices.tell)));
-        let known = Mutex::new(Arc::new(Known::of(settings, &workers)));
+        let known = Mutex::new(Known::of(settings, &workers));
         outbox.set(workers, &paused).await;
         let purger = Purger::start(Arc::clone(&ledger), Arc::clone(&clock), retention(&settings.retention));
         let receiver = Receiver::new(assemble::receiver(settings), Arc::clone(&ledger), journal, clock, Arc::clone(&voices.tell));
@@ -103,8 +103,8 @@ impl Gateway {
         Ok(Self(Arc::new(Parts { receiver, outbox, purger, ledger, client, voices, commands, fixed, runtime, known, changing })))
     }
 
-    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits, retention. What needs a restart is
-    /// named and not applied. After an error everything is as before.
+    /// Goes by other settings from now on, without dropping a request or a call: sources, handlers, limits, retention. What needs a
+    /// restart is named and not applied. After an error everything is as before.
     ///
     /// # Errors
     /// [`StartError`].
@@ -112,7 +112,7 @@ impl Gateway {
         let parts = &*self.0;
         let _alone = parts.changing.lock().await;
         let workers = assemble::workers(settings, &parts.client, &parts.voices, &parts.commands)?;
-        let known = Arc::new(Known::of(settings, &workers));
+        let known = Known::of(settings, &workers);
         let paused = paused(&parts.ledger).await?;
         parts.ledger.name_providers(assemble::providers(settings)).await?;
         // First the claims, then the calls: a task that is made for a new handler waits for it, and one of a handler that goes is not
@@ -144,11 +144,7 @@ impl Gateway {
     async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, PauseError> {
         let parts = &*self.0;
         let _alone = parts.changing.lock().await;
-        let routes = self.routes();
-        if routes.handlers().all(|known| known != handler) {
-            let known = routes.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ");
-            return Err(PauseError::UnknownHandler(handler.clone(), known));
-        }
+        self.routes().check(handler)?;
         let changed = parts.ledger.pause(handler, paused).await?;
         parts.outbox.pause(handler, paused);
         Ok(changed)
@@ -178,8 +174,8 @@ impl Gateway {
         self.0.receiver.routes()
     }
 
-    /// Makes no new call and purges nothing more, and waits up to `drain` for those in hand. Then commands are ended, and their tasks given back; any other call
-    /// that takes longer keeps its lease.
+    /// Makes no new call and purges nothing more, and waits up to `drain` for those in hand. Then commands are ended, and their tasks
+    /// given back; any other call that takes longer keeps its lease.
     pub async fn stop_calling(&self, drain: Duration) {
         self.0.purger.stop();
         let mut stopped = tokio::time::timeout(drain, self.0.outbox.stop()).await;
@@ -197,7 +193,7 @@ impl Gateway {
         self.0.ledger.close().await;
     }
 
-    fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,36 +5,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Gateway;
-use crate::config::{Settings, SourceSettings};
+use crate::config::{HandlerSettings, Settings, SourceSettings};
 use crate::gateway::Worker;
 use crate::ledger::LedgerError;
-use crate::model::{
-    Fingerprint, HandlerName, HandlerReport, HandlerState, REPORT_VERSION, Secret, SecretReport, SourceName, SourceReport,
-};
+use crate::model::{Fingerprint, HandlerReport, HandlerState, REPORT_VERSION, Secret, SecretReport, SourceReport};
 
 /// What is configured, as listings show it.
 pub(super) struct Known {
-    handlers: Vec<KnownHandler>,
+    handlers: Vec<HandlerReport>,
     sources: Vec<SourceReport>,
-}
-
-struct KnownHandler {
-    name: HandlerName,
-    target: String,
-    sources: Option<Vec<SourceName>>,
-    events: Vec<String>,
-    concurrency: usize,
 }
 
 impl Known {
     /// Of these settings and the workers that were made of them.
     pub(super) fn of(settings: &Settings, workers: &[Worker]) -> Self {
-        let handler = |(worker, handler): (&Worker, &crate::config::HandlerSettings)| KnownHandler {
-            name: worker.name.clone(),
-            target: worker.handler.target(),
+        let handler = |(worker, handler): (&Worker, &HandlerSettings)| HandlerReport {
+            target: Some(worker.handler.target()),
             sources: handler.sources.clone(),
             events: handler.events.iter().map(ToString::to_string).collect(),
-            concurrency: worker.concurrency,
+            concurrency: worker.concurrency as u64,
+            ..HandlerReport::named(worker.name.clone())
         };
         Self {
             handlers: workers.iter().zip(&settings.handlers).map(handler).collect(),
@@ -71,25 +61,18 @@ impl Gateway {
     /// # Errors
     /// Where the store could not be read.
     pub async fn handlers(&self) -> Result<Vec<HandlerReport>, LedgerError> {
-        let known = std::sync::Arc::clone(&self.known());
+        let configured = self.known().handlers.clone();
         let open = self.ledger().unhandled(Vec::new()).await?;
         let paused = self.ledger().paused().await?;
-        let names = known.handlers.iter().map(|handler| &handler.name);
-        let mut reports = HandlerReport::of_store(names, &open, &paused);
-        for (report, handler) in reports.iter_mut().zip(&known.handlers) {
-            self.fill(report, handler);
-        }
+        let mut reports = HandlerReport::of_store(configured, &open, &paused);
+        reports.iter_mut().for_each(|report| self.add_standing(report));
         Ok(reports)
     }
 
     /// Adds what this process knows of a handler.
-    fn fill(&self, report: &mut HandlerReport, handler: &KnownHandler) {
-        let standing = self.0.outbox.standing(&handler.name).unwrap_or_default();
-        report.target = Some(handler.target.clone());
-        report.sources.clone_from(&handler.sources);
-        report.events.clone_from(&handler.events);
+    fn add_standing(&self, report: &mut HandlerReport) {
+        let Some(standing) = self.0.outbox.standing(&report.handler) else { return };
         report.in_hand = standing.in_hand as u64;
-        report.concurrency = handler.concurrency as u64;
         report.failures = standing.failures.into();
         if !standing.paused && standing.probe_in.is_some() {
             report.state = HandlerState::Failing;

@@ -10,7 +10,7 @@ use reqwest::Method;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
 use super::{Global, setup};
-use crate::app::{PauseError, StartError};
+use crate::app::StartError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
 use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, purge_all, redrive};
@@ -109,7 +109,7 @@ fn redrive_failure(error: &RedriveError) -> Failure {
     match error {
         RedriveError::Ledger(error) => ledger_failure(error),
         RedriveError::Vanished(..) | RedriveError::Unwanted(..) => Failure::new(NO, error.to_string()),
-        RedriveError::UnknownHandler(..) | RedriveError::NoTask(..) => Failure::new(USAGE, error.to_string()),
+        RedriveError::UnknownHandler(_) | RedriveError::NoTask(..) => Failure::new(USAGE, error.to_string()),
     }
 }
 
@@ -252,7 +252,7 @@ impl Access {
             Self::Database(ledger, routes) => {
                 let open = ledger.unhandled(Vec::new()).await.map_err(|error| ledger_failure(&error))?;
                 let paused = ledger.paused().await.map_err(|error| ledger_failure(&error))?;
-                Ok(HandlerReport::of_store(routes.handlers(), &open, &paused))
+                Ok(HandlerReport::of_store(routes.handlers().cloned().map(HandlerReport::named), &open, &paused))
             }
         }
     }
@@ -267,9 +267,7 @@ impl Access {
                 Ok(report.changed)
             }
             Self::Database(ledger, routes) => {
-                if !routes.has(handler) {
-                    return Err(Failure::new(USAGE, PauseError::UnknownHandler(handler.clone(), routes.names()).to_string()));
-                }
+                routes.check(handler).map_err(|unknown| Failure::new(USAGE, unknown.to_string()))?;
                 ledger.pause(handler, paused).await.map_err(|error| ledger_failure(&error))
             }
         }

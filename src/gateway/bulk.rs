@@ -104,7 +104,7 @@ fn meaning(routes: &Routes, deed: BulkDeed) -> (Aim, Judge) {
                 judged.map(Deed::Redrive).map_err(|error| match error {
                     RedriveError::Vanished(..) => Skip::HandlerVanished,
                     RedriveError::Unwanted(..) => Skip::Unwanted,
-                    RedriveError::UnknownHandler(..) | RedriveError::NoTask(..) | RedriveError::Ledger(_) => Skip::NothingToDo,
+                    RedriveError::UnknownHandler(_) | RedriveError::NoTask(..) | RedriveError::Ledger(_) => Skip::NothingToDo,
                 })
             });
             (aim, judge)

@@ -32,5 +32,5 @@ pub use problem::Problem;
 pub use purge::{Purger, purge_all};
 pub use receive::{Answer, Entry, Head, Receiver, ReceiverSettings};
 pub use redrive::{RedriveError, RedriveRequest, redrive};
-pub use route::{Route, Routes};
+pub use route::{Route, Routes, UnknownHandler};
 pub use source::{Rate, Source, SourceSettings};

@@ -83,8 +83,8 @@ impl Outbox {
         }
     }
 
-    /// From now on these handlers are called, but for those that are paused, and no other. Calls in hand end as they began; a handler that was there keeps its
-    /// breaker, its pause and the count of its calls.
+    /// From now on these handlers are called, but for those that are paused, and no other. Calls in hand end as they began; a handler
+    /// that was there keeps its breaker and the count of its calls.
     pub async fn set(self: &Arc<Self>, workers: Vec<Worker>, paused: &[HandlerName]) {
         let mut running = self.workers.lock().await;
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Routes;
+use super::{Routes, UnknownHandler};
 use crate::ledger::{EventName, Ledger, LedgerError, Redrive, Redriven};
 use crate::model::{HandlerName, SourceName, TaskState};
 
@@ -21,8 +21,8 @@ pub struct RedriveRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// The handler that is to get it is not configured.
-    #[error("there is no handler `{0}`: configured are {1}")]
-    UnknownHandler(HandlerName, String),
+    #[error(transparent)]
+    UnknownHandler(#[from] UnknownHandler),
     /// The event has no task of the handler that was chosen.
     #[error("the event has no task of handler `{0}`: it has {1}")]
     NoTask(HandlerName, String),
@@ -59,10 +59,7 @@ pub async fn redrive(
 
 /// The handler that is to get events is there.
 pub(super) fn check_target(routes: &Routes, request: &RedriveRequest) -> Result<(), RedriveError> {
-    match request.to_handler.as_ref().filter(|name| !routes.has(name)) {
-        Some(unknown) => Err(RedriveError::UnknownHandler(unknown.clone(), routes.names())),
-        None => Ok(()),
-    }
+    request.to_handler.as_ref().map_or(Ok(()), |name| Ok(routes.check(name)?))
 }
 
 /// The event has a task of the chosen handler.

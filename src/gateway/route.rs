@@ -24,6 +24,11 @@ impl Route {
     }
 }
 
+/// No handler has this name; these are the names that there are.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no handler `{0}`: configured are {1}")]
+pub struct UnknownHandler(HandlerName, String);
+
 /// What every handler hears.
 #[derive(Clone, Debug, Default)]
 pub struct Routes(Arc<[Route]>);
@@ -45,6 +50,14 @@ impl Routes {
     #[must_use]
     pub fn has(&self, name: &HandlerName) -> bool {
         self.handlers().any(|known| known == name)
+    }
+
+    /// That there is a handler of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn check(&self, name: &HandlerName) -> Result<(), UnknownHandler> {
+        if self.has(name) { Ok(()) } else { Err(UnknownHandler(name.clone(), self.names())) }
     }
 
     /// Every handler's name, for people.

@@ -61,37 +61,38 @@ pub struct HandlerReport {
 }
 
 impl HandlerReport {
-    /// Every configured handler, and every other with open tasks, as the store alone knows them.
-    pub fn of_store<'a>(
-        configured: impl Iterator<Item = &'a HandlerName>,
+    /// The configured handlers, and every other with open tasks, with what the store knows of them.
+    pub fn of_store(
+        configured: impl IntoIterator<Item = Self>,
         open: &[(HandlerName, u64)],
         paused: &[(HandlerName, Timestamp)],
     ) -> Vec<Self> {
-        let report = |name: &HandlerName| Self {
-            open_tasks: open.iter().find(|(open, _)| open == name).map_or(0, |(_, tasks)| *tasks),
-            paused_since: paused.iter().find(|(paused, _)| paused == name).map(|(_, since)| *since),
-            ..Self::vanished(name.clone())
-        };
-        let state = |report: Self| {
-            let state = if report.paused_since.is_some() { HandlerState::Paused } else { HandlerState::Active };
-            Self { state, ..report }
-        };
-        let mut reports: Vec<_> = configured.map(|name| state(report(name))).collect();
-        let vanished: Vec<_> = open.iter().filter(|(name, _)| reports.iter().all(|report| report.handler != *name)).collect();
-        reports.extend(vanished.into_iter().map(|(name, _)| report(name)));
+        let mut reports: Vec<_> = configured.into_iter().collect();
+        for (name, _) in open {
+            if reports.iter().all(|report| report.handler != *name) {
+                reports.push(Self { state: HandlerState::Vanished, ..Self::named(name.clone()) });
+            }
+        }
+        for report in &mut reports {
+            report.open_tasks = open.iter().find(|(name, _)| *name == report.handler).map_or(0, |(_, tasks)| *tasks);
+            report.paused_since = paused.iter().find(|(name, _)| *name == report.handler).map(|(_, since)| *since);
+            if report.paused_since.is_some() && report.state == HandlerState::Active {
+                report.state = HandlerState::Paused;
+            }
+        }
         reports
     }
 
-    /// One that is not configured.
+    /// A configured one, of which nothing else is known.
     #[must_use]
-    pub const fn vanished(handler: HandlerName) -> Self {
+    pub const fn named(handler: HandlerName) -> Self {
         Self {
             v: REPORT_VERSION,
             handler,
             target: None,
             sources: None,
             events: Vec::new(),
-            state: HandlerState::Vanished,
+            state: HandlerState::Active,
             paused_since: None,
             in_hand: 0,
             concurrency: 0,

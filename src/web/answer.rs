@@ -102,7 +102,7 @@ pub(super) fn of_ledger_error(error: &LedgerError) -> HttpResponse {
 /// A redrive's refusal, to an operator.
 pub(super) fn of_redrive_error(error: &RedriveError) -> HttpResponse {
     match error {
-        RedriveError::UnknownHandler(..) => plain_problem(404, "unknown-handler", &error.to_string()),
+        RedriveError::UnknownHandler(_) => plain_problem(404, "unknown-handler", &error.to_string()),
         RedriveError::NoTask(..) => plain_problem(404, "no-task", &error.to_string()),
         RedriveError::Vanished(..) => plain_problem(409, "handler-vanished", &error.to_string()),
         RedriveError::Unwanted(..) => plain_problem(409, "unwanted", &error.to_string()),

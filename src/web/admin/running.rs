@@ -90,7 +90,7 @@ async fn set_paused(gateway: &Gateway, name: &str, paused: bool) -> HttpResponse
     let Ok(handler) = HandlerName::parse(name) else { return missing() };
     match gateway.pause(&handler, paused).await {
         Ok(changed) => answer::json(&PauseReport { v: REPORT_VERSION, handler, paused, changed }),
-        Err(error @ PauseError::UnknownHandler(..)) => answer::plain_problem(404, "unknown-handler", &error.to_string()),
+        Err(error @ PauseError::UnknownHandler(_)) => answer::plain_problem(404, "unknown-handler", &error.to_string()),
         Err(PauseError::Ledger(error)) => answer::of_ledger_error(&error),
     }
 }
