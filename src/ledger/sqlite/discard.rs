@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::command::{Fault, Tx};
-use super::operator_sql as sql;
 use super::row::parsed;
+use super::{operator_sql as sql, sql as common};
 use super::{purge, read};
 use crate::ledger::{Discard, Discarded, EventName, LedgerError, Verb};
 use crate::model::TaskState;
@@ -69,7 +69,8 @@ fn tasks(tx: &Tx<'_>, event: i64) -> rusqlite::Result<Vec<Task>> {
 /// A running task whose lease has ended waits again, its attempt recorded as lost. Where its handler is not there any more nobody
 /// else would do that.
 pub(super) fn lose(tx: &Tx<'_>, event: i64, handler: i64) -> rusqlite::Result<()> {
-    tx.execute(&sql::ADD_LOST_ATTEMPT, params![event, handler, tx.now_us])?;
-    tx.execute(&sql::LOSE, params![event, handler, tx.now_us])?;
-    Ok(())
+    let mut statement = tx.conn.prepare_cached(&sql::LOSE)?;
+    let lost = statement.query_map(params![event, handler, tx.now_us], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let lost: Vec<(i64, u32, i64)> = lost.collect::<rusqlite::Result<_>>()?;
+    lost.into_iter().try_for_each(|lost| tx.execute(common::ADD_LOST_ATTEMPT, lost).map(drop))
 }

@@ -14,17 +14,14 @@ pub(super) static DISCARD: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The condition that a task's lease has ended. Nobody else may take it in the same transaction.
-const LEASE_ENDED: &str = "event = ?1 AND handler_id = ?2 AND state = 'running' AND due_at_us <= ?3";
-pub(super) static ADD_LOST_ATTEMPT: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "INSERT INTO attempt (task, number, started_at_us, outcome) \
-         SELECT id, attempts, coalesce(leased_at_us, ?3), 'lost' FROM task WHERE {LEASE_ENDED}"
-    )
-});
+/// A task whose lease has ended. Nobody else may take it in the same transaction.
 pub(super) static LOSE: LazyLock<String> = LazyLock::new(|| {
-    let to = Verb::Lose.transition().to;
-    format!("UPDATE task SET state = '{to}', due_at_us = ?3, delay_us = 0 WHERE {LEASE_ENDED} AND {}", from(Verb::Lose))
+    format!(
+        "UPDATE task SET state = '{}', due_at_us = ?3, delay_us = 0 WHERE event = ?1 AND handler_id = ?2 AND due_at_us <= ?3 AND {} \
+         RETURNING id, attempts, coalesce(leased_at_us, ?3)",
+        Verb::Lose.transition().to,
+        from(Verb::Lose)
+    )
 });
 
 pub(super) const TRIAL: &str = "SAVEPOINT trial";
@@ -164,9 +161,7 @@ mod tests {
         let of_event = "SEARCH task USING INDEX sqlite_autoindex_task_1 (event=? AND handler_id=?)";
         assert!(steps(TASKS_OF_EVENT).starts_with("SEARCH task USING INDEX sqlite_autoindex_task_1 (event=?)"));
         assert_eq!(steps(&DISCARD), "SEARCH task USING INTEGER PRIMARY KEY (rowid=?)");
-        for statement in [&ADD_LOST_ATTEMPT, &LOSE] {
-            assert_eq!(steps(statement), of_event);
-        }
+        assert_eq!(steps(&LOSE), of_event);
         for aim in aims() {
             let conditions = Conditions::of(&EventFilter::default(), &aim);
             let plan = steps(&format!("{}{}", *FACTS, conditions.text()));
