@@ -76,6 +76,27 @@ async fn a_call_in_hand_ends_as_it_began_and_a_serial_handler_stays_serial() {
 }
 
 #[tokio::test]
+async fn a_handler_that_fails_is_left_alone_through_a_reload() {
+    let target = Target::start([Reply::status(500)]).await;
+    let with = |timeout: &str| {
+        let more = format!("timeout = \"{timeout}\"\nbreaker_failures = 1\nretry = [\"1h\"]");
+        format!("{SOURCES}{}", handler("billing", &target.url(), &more))
+    };
+    let gateway = Gateway::start(&with("10s")).await;
+    gateway.accept("evt_1", "invoice.paid").await;
+    gateway.attempt().await;
+    gateway.reload(&with("20s")).await;
+    let standing = gateway.handler("billing").await;
+    assert_eq!(
+        (&standing["state"], &standing["failures"], &standing["probe_in_ms"]),
+        (&json!("failing"), &json!(1), &json!(5000))
+    );
+    gateway.accept("evt_2", "invoice.paid").await;
+    let probe = Duration::from_secs(5);
+    assert_eq!(gateway.next_attempt(probe, probe).await.event_id.as_str(), "evt_2");
+}
+
+#[tokio::test]
 async fn more_slots_are_used_at_once() {
     let gate = Gate::closed();
     let replies = (0..2).map(|_| Reply::After(gate.clone(), Box::new(Reply::status(200))));
