@@ -55,6 +55,13 @@ async fn rejected(gateway: &Gateway) -> Vec<String> {
     reasons
 }
 
+/// The head of a request of which not a byte of the body is sent.
+fn head_of_stripe() -> Vec<u8> {
+    let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
+    head.extend(b"Content-Length: 100\r\n\r\n");
+    head
+}
+
 #[tokio::test]
 async fn an_unknown_source_is_404_and_no_path_trick_reaches_a_known_one() {
     let gateway = Gateway::start(LIMITED).await;
@@ -146,13 +153,23 @@ async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_
     first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
     gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
     let mut second = Connection::to(gateway.public).await;
-    let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
-    head.extend(b"Content-Length: 100\r\n\r\n");
-    second.send(&head).await;
-    // Not a byte of the body has been sent.
+    second.send(&head_of_stripe()).await;
     assert_refused(&gateway, &second.answer().await, 503, "overloaded").await;
     other.execute_batch("ROLLBACK").expect("the lock is ours");
     assert_eq!(first.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn with_no_place_before_the_store_a_sender_that_retries_is_turned_away_before_its_body_is_read() {
+    let (gateway, balky) = Gateway::start_balky(SOURCES).await;
+    balky.set_full(true);
+    let mut sender = Connection::to(gateway.public).await;
+    sender.send(&head_of_stripe()).await;
+    assert_refused(&gateway, &sender.answer().await, 503, "overloaded").await;
+    let waits = gateway.send(&gateway.github("one", "push", b"{}")).await;
+    assert_eq!(waits.status, 200, "who does not come again is read, and waits for a place");
+    balky.set_full(false);
+    gateway.accept("evt_1", "invoice.paid").await;
 }
 
 #[tokio::test]
