@@ -153,6 +153,8 @@ async fn what_only_a_restart_changes_is_named_and_not_applied() {
         "[store] min_free",
     ];
     assert_eq!(report.needs_restart, names);
+    // It listens where it did, and asks for no token.
+    gateway.get("handlers").await;
     assert_eq!(gateway.reload(SOURCES).await.needs_restart, Vec::<String>::new());
 }
 
