@@ -11,6 +11,7 @@ use crate::helpers::cli::{Cli, Serving};
 use crate::helpers::gateway::{GITHUB, Gateway, SOURCES, STRIPE, handler, stripe_body};
 use crate::helpers::http;
 use crate::helpers::sender::{self, Fields};
+use crate::helpers::soon;
 use crate::helpers::target::{Gate, Reply, Target};
 
 /// How often the configuration is read again under load, unless `HOOKGATE_RELOADS` says otherwise.
@@ -266,9 +267,12 @@ async fn reloads_under_load_good_and_bad_drop_no_request_and_leave_no_event_with
     cli.run(&["reload"]).expect(0);
     let sent = i64::try_from(sent.load(Ordering::Relaxed)).expect("it fits");
     assert!(sent > 0, "there was load");
-    while cli.run(&["handlers", "--json"]).json().iter().any(|handler| handler["open_tasks"] != 0) {
-        tokio::task::yield_now().await;
-    }
+    soon("the handlers have everything", async {
+        while cli.run(&["handlers", "--json"]).json().iter().any(|handler| handler["open_tasks"] != 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     serving.stop().expect(0);
     let database = rusqlite::Connection::open(cli.path("hookgate.db")).expect("the database");
     let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");
