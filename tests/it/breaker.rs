@@ -79,25 +79,32 @@ async fn failures_between_which_a_call_goes_well_are_not_in_a_row() {
 
 #[tokio::test]
 async fn a_paused_handler_is_not_called_until_it_is_resumed_restarts_included() {
-    let target = Target::start([]).await;
-    let config = format!("{SOURCES}{}", handler("billing", &target.url(), ""));
+    let (target, other) = (Target::start([]).await, Target::start([]).await);
+    let config = format!("{SOURCES}{}", handler("billing", &target.url(), "") + &handler("other", &other.url(), ""));
+    // The other one gets the same events: what it is called for, the paused one would have been called for.
+    let accept_for_the_other = async |gateway: &Gateway, id: &str| {
+        gateway.accept(id, "invoice.paid").await;
+        assert_eq!(gateway.attempt().await.handler.as_str(), "other", "{id}");
+    };
     let gateway = Gateway::start(&config).await;
     assert!(gateway.set_handler("billing", "pause").await);
     assert!(!gateway.set_handler("billing", "pause").await, "it was paused before");
-    gateway.accept("evt_1", "invoice.paid").await;
+    accept_for_the_other(&gateway, "evt_1").await;
     let gateway = Gateway::start_in(gateway.stop().await, &config).await;
-    gateway.accept("evt_2", "invoice.paid").await;
+    accept_for_the_other(&gateway, "evt_2").await;
     let standing = gateway.handler("billing").await;
     assert_eq!((&standing["state"], &standing["open_tasks"]), (&json!("paused"), &json!(2)));
     assert!(standing["paused_since"].is_string(), "{standing}");
     gateway.reload(&config).await;
     assert_eq!(gateway.handler("billing").await["state"], "paused", "through a reload too");
+    accept_for_the_other(&gateway, "evt_3").await;
     assert_eq!(target.count(), 0);
     assert!(gateway.set_handler("billing", "resume").await);
     assert!(!gateway.set_handler("billing", "resume").await);
-    gateway.attempt().await;
-    gateway.attempt().await;
-    for id in ["evt_1", "evt_2"] {
+    for _ in 0..3 {
+        assert_eq!(gateway.attempt().await.handler.as_str(), "billing");
+    }
+    for id in ["evt_1", "evt_2", "evt_3"] {
         assert_eq!(attempts(&gateway, id).await, 1, "{id}: the pause cost nothing");
     }
 }

@@ -19,13 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["config", "gateway", "handler", "ledger", "model", "clock", "verify"]),
     ("web", &["app", "gateway", "ledger", "model", "config"]),
     ("embed", &["web", "app", "config", "gateway", "handler", "ledger", "model", "clock", "sync"]),
-    (
-        "cli",
-        &[
-            "app", "clock", "config", "fixture", "flaws", "gateway", "handler", "ledger", "model", "preset", "sync", "verify",
-            "web",
-        ],
-    ),
+    ("cli", &["app", "clock", "config", "fixture", "gateway", "handler", "ledger", "model", "preset", "verify", "web"]),
 ];
 
 /// Words and the rooms that may say them.

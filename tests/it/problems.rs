@@ -9,6 +9,14 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("it is there")
 }
 
+/// Every source file right in a folder.
+fn sources(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("it is there");
+    let paths =
+        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    paths.map(|path| std::fs::read_to_string(path).expect("text")).collect()
+}
+
 /// The codes of the tables in one part of the list, each with what stands in its second column.
 fn published(part: &str) -> BTreeMap<String, String> {
     let list = file("docs/problems.md");
@@ -100,8 +108,7 @@ fn our_faults_are_5xx_with_a_time_to_come_again_and_the_senders_are_4xx_without_
 /// Each place in the sources of the listeners where a status is followed by a code.
 fn said_by_the_listeners() -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
-    for name in ["admin.rs", "admin/operate.rs", "answer.rs", "guard.rs", "mod.rs", "ingest.rs"] {
-        let text = file(&format!("src/web/{name}"));
+    for text in ["src/web", "src/web/admin"].into_iter().flat_map(sources) {
         for (at, _) in text.match_indices(", \"") {
             let status = &text[at.saturating_sub(3)..at];
             let code = text[at + 3..].split('"').next().unwrap_or_default();

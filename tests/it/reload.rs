@@ -11,6 +11,7 @@ use crate::helpers::cli::{Cli, Serving};
 use crate::helpers::gateway::{GITHUB, Gateway, SOURCES, STRIPE, handler, stripe_body};
 use crate::helpers::http;
 use crate::helpers::sender::{self, Fields};
+use crate::helpers::soon;
 use crate::helpers::target::{Gate, Reply, Target};
 
 /// How often the configuration is read again under load, unless `HOOKGATE_RELOADS` says otherwise.
@@ -76,6 +77,27 @@ async fn a_call_in_hand_ends_as_it_began_and_a_serial_handler_stays_serial() {
 }
 
 #[tokio::test]
+async fn a_handler_that_fails_is_left_alone_through_a_reload() {
+    let target = Target::start([Reply::status(500)]).await;
+    let with = |timeout: &str| {
+        let more = format!("timeout = \"{timeout}\"\nbreaker_failures = 1\nretry = [\"1h\"]");
+        format!("{SOURCES}{}", handler("billing", &target.url(), &more))
+    };
+    let gateway = Gateway::start(&with("10s")).await;
+    gateway.accept("evt_1", "invoice.paid").await;
+    gateway.attempt().await;
+    gateway.reload(&with("20s")).await;
+    let standing = gateway.handler("billing").await;
+    assert_eq!(
+        (&standing["state"], &standing["failures"], &standing["probe_in_ms"]),
+        (&json!("failing"), &json!(1), &json!(5000))
+    );
+    gateway.accept("evt_2", "invoice.paid").await;
+    let probe = Duration::from_secs(5);
+    assert_eq!(gateway.next_attempt(probe, probe).await.event_id.as_str(), "evt_2");
+}
+
+#[tokio::test]
 async fn more_slots_are_used_at_once() {
     let gate = Gate::closed();
     let replies = (0..2).map(|_| Reply::After(gate.clone(), Box::new(Reply::status(200))));
@@ -132,6 +154,8 @@ async fn what_only_a_restart_changes_is_named_and_not_applied() {
         "[store] min_free",
     ];
     assert_eq!(report.needs_restart, names);
+    // It listens where it did, and asks for no token.
+    gateway.get("handlers").await;
     assert_eq!(gateway.reload(SOURCES).await.needs_restart, Vec::<String>::new());
 }
 
@@ -243,9 +267,12 @@ async fn reloads_under_load_good_and_bad_drop_no_request_and_leave_no_event_with
     cli.run(&["reload"]).expect(0);
     let sent = i64::try_from(sent.load(Ordering::Relaxed)).expect("it fits");
     assert!(sent > 0, "there was load");
-    while cli.run(&["handlers", "--json"]).json().iter().any(|handler| handler["open_tasks"] != 0) {
-        tokio::task::yield_now().await;
-    }
+    soon("the handlers have everything", async {
+        while cli.run(&["handlers", "--json"]).json().iter().any(|handler| handler["open_tasks"] != 0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     serving.stop().expect(0);
     let database = rusqlite::Connection::open(cli.path("hookgate.db")).expect("the database");
     let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a count");

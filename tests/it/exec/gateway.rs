@@ -115,7 +115,7 @@ fn a_stop_lets_a_command_end_that_does_so_in_time() {
 
 #[test]
 fn a_gateway_that_does_not_get_to_run_does_not_give_its_command_more_time() {
-    let cli = cli("timeout = \"1s\"\nretry = [\"1h\"]", "");
+    let cli = cli("timeout = \"1s\"\nretry = [\"1h\"]", "").in_own_group();
     let (serving, pulse, _) = running(&cli);
     serving.process.signal(Signal::STOP);
     pulse.ends();
@@ -127,7 +127,7 @@ fn a_gateway_that_does_not_get_to_run_does_not_give_its_command_more_time() {
 
 #[test]
 fn a_command_ends_with_its_supervisor_though_the_gateway_cannot_see_to_it() {
-    let cli = cli("timeout = \"10m\"", "");
+    let cli = cli("timeout = \"10m\"", "").in_own_group();
     cli.executable("deploy.sh", "#!/bin/sh\nexec 9> pulse\necho $PPID >&9\nexec sleep 600\n");
     let (serving, pulse, supervisor) = running(&cli);
     serving.process.signal(Signal::STOP);

@@ -1,5 +1,6 @@
 //! A store that keeps back what a test tells it to, and is an ordinary one in all else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub(crate) struct Balky {
     bodies: Mutex<Bodies>,
     bodies_asked: watch::Sender<usize>,
     claims: Mutex<Option<Vec<Admitted>>>,
+    full: AtomicBool,
     leased: AfterLease,
 }
 
@@ -46,7 +48,14 @@ impl Balky {
 
     /// One where this happens between a lease and word of it.
     pub(crate) fn slow(ledger: Arc<dyn Ledger>, leased: AfterLease) -> Self {
-        Self { ledger, bodies: Mutex::new(Bodies::Read), bodies_asked: watch::channel(0).0, claims: Mutex::new(None), leased }
+        Self {
+            ledger,
+            bodies: Mutex::new(Bodies::Read),
+            bodies_asked: watch::channel(0).0,
+            claims: Mutex::new(None),
+            full: AtomicBool::new(false),
+            leased,
+        }
     }
 
     /// From now on.
@@ -58,6 +67,11 @@ impl Balky {
     pub(crate) async fn bodies_asked(&self, count: usize) {
         let mut asked = self.bodies_asked.subscribe();
         drop(soon("a question for a body", asked.wait_for(|have| *have >= count)).await);
+    }
+
+    /// Whether it says from now on that claims find no place. They still do.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// From now on claims wait, as in a queue that does not move.
@@ -144,7 +158,7 @@ impl Ledger for Balky {
     }
 
     fn has_room(&self) -> bool {
-        self.ledger.has_room()
+        !self.full.load(Ordering::Relaxed) && self.ledger.has_room()
     }
 
     fn unhandled(&self, known: Vec<HandlerName>) -> Reply<'_, Vec<(HandlerName, u64)>> {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -18,6 +19,7 @@ use super::gateway::{GITHUB, STRIPE};
 pub(crate) struct Cli {
     pub(crate) directory: TempDir,
     env: Vec<(String, String)>,
+    own_group: bool,
 }
 
 /// What a command did.
@@ -93,7 +95,7 @@ impl Cli {
             vec![("RUST_BACKTRACE", "1"), ("TZ", "UTC"), ("STRIPE_WEBHOOK_SECRET", STRIPE), ("GITHUB_WEBHOOK_SECRET", GITHUB)];
         env.extend(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].map(|name| (name, dead_end)));
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { directory: home, env }
+        Self { directory: home, env, own_group: false }
     }
 
     /// The same with this config file.
@@ -113,6 +115,13 @@ impl Cli {
     /// Without a variable.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.env.retain(|(have, _)| have != name);
+        self
+    }
+
+    /// Commands run in a process group of their own. For who stops one by SIGSTOP: where the shell that started the tests ends at that
+    /// moment, the kernel hangs up on every process of the group that has a stopped one.
+    pub(crate) fn in_own_group(mut self) -> Self {
+        self.own_group = true;
         self
     }
 
@@ -145,6 +154,9 @@ impl Cli {
         command.current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.own_group {
+            command.process_group(0);
+        }
         command
     }
 

@@ -265,11 +265,6 @@ impl Gateway {
         other
     }
 
-    /// What a config text means to this gateway.
-    pub(crate) fn settings(&self, config: &str) -> Settings {
-        self.home.as_ref().expect("it runs").settings(config)
-    }
-
     /// A connection of its own to the database.
     pub(crate) fn beside(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.database()).expect("the database is there")

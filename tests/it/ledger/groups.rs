@@ -103,8 +103,10 @@ async fn a_full_queue_refuses_at_once_or_waits_for_a_place() {
         let patience = Patience { queue, ..PATIENCE };
         store.claim(admitted("shop", &format!("evt_{number}"), number), plan("", &["mail"]), patience)
     };
+    assert!(store.has_room());
     let mut held = claim(1, Duration::ZERO);
     assert!((&mut held).now_or_never().is_none());
+    assert!(!store.has_room());
     assert!(matches!(claim(2, Duration::ZERO).await, Err(LedgerError::Overloaded)));
     let mut gives_up = claim(3, Duration::from_secs(1));
     let mut waits = claim(4, Duration::from_secs(9));

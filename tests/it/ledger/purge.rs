@@ -8,7 +8,7 @@ use hookgate::ledger::{
 use hookgate::model::{Digest, EventState, Reason, Verdict};
 
 use crate::helpers::evidence::{BEGIN, admitted, delivery, handler, plan};
-use crate::helpers::store::{Intruder, LEASE, PATIENCE, Stand, directory, note, open_sqlite, pair, settings};
+use crate::helpers::store::{Intruder, LEASE, PATIENCE, Stand, directory, discard, note, open_sqlite, pair, settings};
 
 super::promises! {
     a_body_goes_first_and_then_all_that_is_left_of_its_event,
@@ -18,6 +18,7 @@ super::promises! {
     age_counts_from_the_later_of_receipt_and_the_end_of_the_last_task,
     an_event_that_was_done_anew_is_kept_from_then_on,
     a_task_that_ends_after_the_purge_passed_by_is_not_forgotten,
+    what_is_discarded_is_kept_from_then_on,
     zero_purges_a_body_at_once,
     a_body_goes_with_its_event_at_the_latest,
     a_wall_clock_set_back_only_delays,
@@ -166,6 +167,21 @@ async fn a_task_that_ends_after_the_purge_passed_by_is_not_forgotten(stand: Stan
     finish(&stand, "audit").await;
     stand.clock.advance(BODY);
     assert_eq!(counts(stand.purge(KEPT).await), (1, 0));
+}
+
+async fn what_is_discarded_is_kept_from_then_on(stand: Stand) {
+    stand.claim("evt_1", 1, &["mail"]).await;
+    let lease = stand.lease_one("mail").await;
+    stand.settle(lease, Settlement::Dead(Reason::AttemptsExhausted)).await;
+    stand.clock.advance(DEDUPE + DAY);
+    assert_eq!(counts(stand.purge(KEPT).await), (0, 0), "it is dead");
+    stand.store.discard(pair("evt_1"), discard(None, false, &["mail"])).await.expect("a discard");
+    stand.clock.advance(BODY - MICROSECOND);
+    assert_eq!(counts(stand.purge(KEPT).await), (0, 0));
+    stand.clock.advance(MICROSECOND);
+    assert_eq!(counts(stand.purge(KEPT).await), (1, 0));
+    stand.clock.advance(DEDUPE - BODY);
+    assert_eq!(counts(stand.purge(KEPT).await), (0, 1));
 }
 
 async fn zero_purges_a_body_at_once(stand: Stand) {
