@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::candidates::Elements;
 use super::compute::{self, could_be_for_strangers};
 use super::handshake::{Handshakes, Passed, answer};
 use super::key::{Key, KeyError};
 use super::plan::Plan;
-use super::prove::{ArmedCheck, prove};
+use super::prove::{ArmedCheck, deciding, prove};
 use super::reading::Reading;
 use super::{Admitted, Refusal, credential, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
@@ -131,13 +132,13 @@ impl Verifier {
     /// The checks that take part: those that are allowed and have a secret. None of a pending source.
     #[must_use]
     pub fn armed(&self) -> Vec<String> {
-        self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
+        self.rules().map(|check| check.id.as_ref().to_owned()).collect()
     }
 
     /// Slots that have a secret which nothing looks at.
     #[must_use]
     pub fn idle_slots(&self) -> Vec<&str> {
-        let checked = self.checks.iter().map(|armed| &*armed.rules(&self.preset).slot);
+        let checked = self.rules().map(|check| &*check.slot);
         let used: Vec<&str> = checked.chain(self.preset.handshakes().iter().flat_map(Handshake::slots)).collect();
         let mut idle: Vec<&str> =
             self.fingerprints.iter().map(|(slot, ..)| &**slot).filter(|slot| !used.contains(slot)).collect();
@@ -148,7 +149,7 @@ impl Verifier {
     /// Whether a check that takes part has its secret sent with each delivery.
     #[must_use]
     pub fn takes_credentials(&self) -> bool {
-        self.checks.iter().any(|armed| armed.rules(&self.preset).algorithm.is_credential())
+        self.rules().any(|check| check.algorithm.is_credential())
     }
 
     /// Judges one request over the exact bytes received: handshakes that come before the check, the check, those that come after
@@ -225,8 +226,14 @@ impl Verifier {
         Reading::new(&self.plan, &delivery.method, &delivery.query, &delivery.headers, &delivery.body)
     }
 
+    /// The check that decides about a delivery, with the elements of its signature's value.
+    pub(super) fn deciding<'r>(&'r self, reading: &'r Reading<'_>) -> Option<(&'r Check, Elements<'r>)> {
+        let (armed, elements) = deciding(&self.preset, &self.checks, reading).ok()?;
+        Some((armed.rules(&self.preset), elements))
+    }
+
     /// The rules of the checks that take part, in order.
-    pub(super) fn rules(&self) -> impl Iterator<Item = &Check> {
+    fn rules(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().map(|armed| armed.rules(&self.preset))
     }
 
