@@ -160,8 +160,8 @@ impl Verifier {
     pub fn verify(&self, delivery: &Delivery, now: Timestamp) -> Result<Passed, Refusal> {
         let reading = self.reading(delivery);
         let find = |verified| self.handshakes.find(&self.preset, verified, &delivery.method, &reading);
-        if let Some(handshake) = find(false) {
-            return self.greet(handshake, &reading);
+        if let Some(found) = find(false) {
+            return self.greet(found, &reading);
         }
         if !self.preset.methods().contains(&delivery.method) && find(true).is_none() {
             return Err(Refusal::NoHandshake);
@@ -176,8 +176,8 @@ impl Verifier {
             return Err(Refusal::HeaderRepeated);
         }
         let proof = prove(&self.preset, &self.checks, &reading, now)?;
-        if let Some(handshake) = find(true) {
-            return self.greet(handshake, &reading);
+        if let Some(found) = find(true) {
+            return self.greet(found, &reading);
         }
         let event = self.preset.event();
         let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
@@ -200,8 +200,8 @@ impl Verifier {
         }))
     }
 
-    fn greet(&self, handshake: &Handshake, reading: &Reading<'_>) -> Result<Passed, Refusal> {
-        let computed = self.computing.compute(&self.preset, handshake, reading)?;
+    fn greet(&self, (place, handshake): (usize, &Handshake), reading: &Reading<'_>) -> Result<Passed, Refusal> {
+        let computed = self.computing.compute(place, handshake, reading)?;
         answer(handshake, computed.as_deref(), reading).map(Passed::Handshake)
     }
 
