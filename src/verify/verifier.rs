@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::candidates::Elements;
 use super::compute::{self, could_be_for_strangers};
 use super::handshake::{Handshakes, Passed, answer};
-use super::key::{Key, KeyError};
+use super::key::{Key, KeyError, fingerprint, is_short};
 use super::plan::Plan;
 use super::prove::{ArmedCheck, deciding, prove};
 use super::reading::Reading;
-use super::{Admitted, Refusal, credential, ident};
+use super::{Admitted, Refusal, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
 use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
@@ -65,7 +65,7 @@ impl Verifier {
         judge(&settings)?;
         let VerifierSettings { source, preset, secrets, allow, tolerance, params, kept_headers } = settings;
         let mut fingerprints: Vec<(String, Fingerprint, bool)> =
-            secrets.iter().map(|(slot, secret)| (slot.clone(), credential::facts(secret).0, false)).collect();
+            secrets.iter().map(|(slot, secret)| (slot.clone(), fingerprint(secret), false)).collect();
         let allowed: Vec<Arc<str>> = preset.allowed(allow.as_deref()).iter().map(|check| Arc::clone(&check.id)).collect();
         let mut checks = Vec::new();
         for (place, check) in preset.checks().iter().enumerate().filter(|(_, check)| allowed.contains(&check.id)) {
@@ -85,7 +85,7 @@ impl Verifier {
         }
         let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
         for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
-            fingerprints[number].2 |= credential::facts(secret).1;
+            fingerprints[number].2 |= is_short(secret.reveal());
         }
         let handshakes = Handshakes::new(&preset, &secrets);
         let computing = compute::Keys::new(&preset, &secrets, |number| fingerprints[number].2 = true)?;
