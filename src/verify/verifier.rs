@@ -233,7 +233,7 @@ impl Verifier {
     }
 
     /// The rules of the checks that take part, in order.
-    fn rules(&self) -> impl Iterator<Item = &Check> {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().map(|armed| armed.rules(&self.preset))
     }
 

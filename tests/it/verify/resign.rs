@@ -71,3 +71,25 @@ fn what_cannot_be_signed_so_is_not_signed() {
     let pending = verifier("stripe", &[]);
     assert!(pending.sign(&Headers::new(), b"{}", LATER).is_none());
 }
+
+#[test]
+fn what_cannot_be_signed_is_known_before_the_first_delivery() {
+    let signed =
+        "[[providers.acme.check]]\nkind = 'hmac'\nalgorithm = 'sha256'\nsignature = { from = 'header:S', encoding = 'hex' }\n";
+    let sent = "[[providers.acme.check]]\nid = 'sent'\nkind = 'token'\nsecret = 'sent'\nsignature = { from = 'query:key' }\n";
+    let event = "[providers.acme.event]\nderive = 'body'\n";
+    let source = |checks: &str, slot: &str| {
+        let mut settings = settings(acme(&format!("{checks}{event}")), &["key"]);
+        settings.secrets[0].0 = slot.to_owned();
+        Verifier::new(settings).expect("right settings")
+    };
+    for message in ["{query:a}{body}", "{query:a?}{body}"] {
+        let over_query = source(&format!("{signed}message = '{message}'\n"), "signing");
+        assert!(!over_query.can_sign(), "no query is kept: {message}");
+        assert!(over_query.sign(&Headers::new(), b"{}", LATER).is_none(), "{message}");
+    }
+    let both = format!("{signed}{sent}");
+    assert!(source(&both, "signing").can_sign());
+    assert!(!source(&both, "sent").can_sign(), "the check that takes part counts");
+    assert!(source(signed, "signing").can_sign());
+}
