@@ -17,18 +17,15 @@ pub(super) fn compile(
     is_basic: bool,
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
-    refuse_fields(if is_basic { "basic" } else { "token" }, spanned)?;
+    let written = spanned.as_ref();
+    let (kind, algorithm) = if is_basic { ("basic", Algorithm::Basic) } else { ("token", Algorithm::Token) };
+    refuse_fields(kind, spanned)?;
     let signature = if is_basic { basic(spanned)? } else { token(text, spanned)? };
     if matches!(signature.from, Locator::Json(_) | Locator::Form(..)) {
         let message = "the token stands in the body, so it is stored and handed on with it".to_owned();
         warnings.push(PresetWarning { message, span: Some(spanned.span()) });
     }
-    compiled(
-        spanned,
-        if is_basic { Algorithm::Basic } else { Algorithm::Token },
-        compile_slot(spanned.as_ref().secret.as_ref())?,
-        signature,
-    )
+    compiled(spanned, algorithm, compile_slot(written.secret.as_ref())?, signature)
 }
 
 /// Compiles a check that passes everything: alone in its provider, with nothing to say.
