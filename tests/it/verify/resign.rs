@@ -3,7 +3,7 @@
 use hookgate::model::{Headers, Timestamp};
 use hookgate::verify::Verifier;
 
-use super::{NOW_S, acme, delivery, judge, samples, settings, verifier};
+use super::{NOW_S, acme, delivery, judge, samples, settings, settings_by_slot, verifier};
 use crate::helpers::sender;
 
 const LATER: Timestamp = Timestamp((NOW_S + 5000) * 1_000_000);
@@ -79,9 +79,7 @@ fn what_cannot_be_signed_is_known_before_the_first_delivery() {
     let sent = "[[providers.acme.check]]\nid = 'sent'\nkind = 'token'\nsecret = 'sent'\nsignature = { from = 'query:key' }\n";
     let event = "[providers.acme.event]\nderive = 'body'\n";
     let source = |checks: &str, slot: &str| {
-        let mut settings = settings(acme(&format!("{checks}{event}")), &["key"]);
-        settings.secrets[0].0 = slot.to_owned();
-        Verifier::new(settings).expect("right settings")
+        Verifier::new(settings_by_slot(acme(&format!("{checks}{event}")), &[(slot, "key")])).expect("right settings")
     };
     for message in ["{query:a}{body}", "{query:a?}{body}"] {
         let over_query = source(&format!("{signed}message = '{message}'\n"), "signing");
