@@ -180,6 +180,28 @@ fn a_signed_challenge_is_answered_after_the_check_and_is_no_event() {
 }
 
 #[test]
+fn a_key_that_is_there_twice_makes_no_handshake_and_does_not_come_back() {
+    let source = verifier("slack", &[SLACK]);
+    let judged = |body: &str| {
+        let judged = source.verify(&delivery(&sender::slack(SLACK, NOW_S, JSON, body.as_bytes()), body), NOW);
+        judged.map_or_else(Refusal::code, |passed| match passed {
+            Passed::Handshake(_) => "handshake",
+            Passed::Event(event) if &**event.event_type() == "unknown" => "an event of type unknown",
+            Passed::Event(_) => "an event",
+        })
+    };
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":"a"}"#), "handshake");
+    for twice in [
+        r#"{"type":"url_verification","challenge":"a","type":"x"}"#,
+        r#"{"type":"x","challenge":"a","t\u0079pe":"url_verification"}"#,
+    ] {
+        assert_eq!(judged(twice), "an event of type unknown", "{twice}");
+    }
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":"a","challenge":"b"}"#), "handshake-unfit");
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":["a"]}"#), "handshake-unfit");
+}
+
+#[test]
 fn a_look_at_the_certificate_is_answered_to_anybody_with_nothing() {
     for source in [verifier("slack", &[SLACK]), verifier("slack", &[])] {
         let ask = |content_type: &str, body: &[u8]| {
