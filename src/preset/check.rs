@@ -80,9 +80,10 @@ impl Encoding {
 }
 
 /// How a secret's text becomes key bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyEncoding {
     /// The bytes of the text.
+    #[default]
     Utf8,
     /// Hex digits in any case.
     Hex,
@@ -91,7 +92,7 @@ pub enum KeyEncoding {
 }
 
 /// What is done to a secret's text to have its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRule {
     /// Removed from its beginning, if there.
     pub strip: Option<Box<str>>,
@@ -205,8 +206,7 @@ impl Check {
             (Locator::Form(signed, None), Locator::Form(read, _)) => signed == read,
             _ => signed == locator,
         });
-        let in_body = matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
-        same || (in_body && self.covers_body()) || matches!(locator, Locator::Param(_))
+        same || (locator.is_of_body() && self.covers_body()) || matches!(locator, Locator::Param(_))
     }
 
     /// Every locator that it reads.

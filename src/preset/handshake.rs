@@ -84,7 +84,7 @@ pub enum JsonText {
 
 impl Condition {
     /// The texts of the request that it reads.
-    fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
         let (one, other) = match self {
             Self::Present(text) | Self::Secret(text, _) => (text, None),
             Self::Equal(one, other) => (one, Some(other)),

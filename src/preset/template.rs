@@ -96,6 +96,18 @@ const KNOWN: [&str; 11] =
 const NOT_YET: [&str; 3] = ["url", "item", "claim"];
 
 impl Locator {
+    /// Whether it is a value that the request carries under a name.
+    #[must_use]
+    pub const fn is_named_value(&self) -> bool {
+        matches!(self, Self::Header(_) | Self::Query(_) | Self::Json(_) | Self::Form(..))
+    }
+
+    /// Whether it is the body or something out of it.
+    #[must_use]
+    pub const fn is_of_body(&self) -> bool {
+        matches!(self, Self::Body | Self::BodyDigest(_) | Self::Json(_) | Self::Form(..))
+    }
+
     /// Takes a locator: a variable's name without its braces.
     ///
     /// # Errors

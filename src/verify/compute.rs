@@ -19,40 +19,36 @@ const STRANGERS_BYTES_MAX: usize = 256;
 /// Most bytes that are signed after the check.
 const PROVEN_BYTES_MAX: usize = 512;
 
-/// The keys of all handshakes that compute, by the handshake's place in the preset.
-pub(super) struct Keys(Vec<(usize, Key)>);
+/// The newest key of each handshake that computes, by the handshake's place in the preset.
+pub(super) struct Keys(Vec<Option<Key>>);
 
 impl Keys {
-    /// Prepares the newest secret of each. `short` is told of every place in the settings' list whose secret is short.
+    /// Prepares them. All secrets have to be fit; `short` is told the place of each short one in the settings' list.
     pub(super) fn new(preset: &Preset, secrets: &[(String, Secret)], mut short: impl FnMut(usize)) -> Result<Self, KeyError> {
-        let mut keys = Vec::new();
-        for (place, handshake) in preset.handshakes().iter().enumerate() {
-            let Some(compute) = &handshake.compute else { continue };
-            for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| **slot == *compute.slot) {
-                let key = Key::of((compute.algorithm, &compute.key, &compute.slot), secret, number)?;
-                if key.is_short {
-                    short(number);
+        let mut newest_of_each = Vec::new();
+        for handshake in preset.handshakes() {
+            let mut newest = None;
+            if let Some(compute) = &handshake.compute {
+                for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| **slot == *compute.slot) {
+                    let key = Key::of((compute.algorithm, &compute.key, &compute.slot), secret, number)?;
+                    if key.is_short {
+                        short(number);
+                    }
+                    newest = newest.or(Some(key));
                 }
-                keys.push((place, key));
             }
+            newest_of_each.push(newest);
         }
-        Ok(Self(keys))
+        Ok(Self(newest_of_each))
     }
 
-    /// The text of `{computed}`; none where the handshake computes nothing.
+    /// The text of `{computed}` for the handshake in this place; none where it computes nothing.
     ///
     /// # Errors
     /// [`Refusal::SourceNotReady`] without a secret, [`Refusal::HandshakeUnfit`] for what must not be signed.
-    pub(super) fn compute(
-        &self,
-        preset: &Preset,
-        handshake: &Handshake,
-        reading: &Reading<'_>,
-    ) -> Result<Option<String>, Refusal> {
+    pub(super) fn compute(&self, place: usize, handshake: &Handshake, reading: &Reading<'_>) -> Result<Option<String>, Refusal> {
         let Some(compute) = &handshake.compute else { return Ok(None) };
-        let place = preset.handshakes().iter().position(|known| std::ptr::eq(known, handshake));
-        let key = self.0.iter().find(|(of, _)| Some(*of) == place).map(|(_, key)| key);
-        let key = key.ok_or(Refusal::SourceNotReady)?;
+        let key = self.0.get(place).and_then(Option::as_ref).ok_or(Refusal::SourceNotReady)?;
         let message = written(&compute.message, reading).ok_or(Refusal::HandshakeUnfit)?;
         let fits = if handshake.verified {
             (1..=PROVEN_BYTES_MAX).contains(&message.len()) && message.iter().all(|byte| matches!(byte, 0x20..=0x7e))

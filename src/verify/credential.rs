@@ -6,8 +6,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use super::key::{KEY_BYTES_SHORT, fingerprint};
-use crate::model::{Fingerprint, Secret};
+use crate::model::Secret;
 
 /// What a sent secret is compared by. An empty one has none, so that it never matches.
 pub(super) fn digest(sent: &[u8]) -> Option<[u8; 32]> {
@@ -45,11 +44,6 @@ impl Slot {
         let compare = |found: Choice, digest: &[u8; 32]| found | digest.ct_eq(&sent);
         self.digests.iter().fold(Choice::from(0), compare).into()
     }
-}
-
-/// What names a secret, and whether it is short enough to be guessed.
-pub(super) fn facts(secret: &Secret) -> (Fingerprint, bool) {
-    (fingerprint(secret), secret.reveal().len() < KEY_BYTES_SHORT)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Fields of a urlencoded form, or of a query, decoded strictly: a name is there once, its value is UTF-8.
 
+use std::cell::OnceCell;
+
 use super::json::{Found, Trie};
-use crate::preset::Pointer;
 
 /// A field that templates read, and the pointers into the JSON inside it.
 #[derive(Clone, Debug)]
@@ -19,17 +20,26 @@ pub(super) enum Field {
     Absent,
     /// The name occurs twice.
     Repeated,
-    /// Its decoded value, and what the pointers found in it; none where it is no JSON.
-    Value(String, Option<Vec<Found>>),
+    /// Its value.
+    Value(FieldValue),
 }
 
-impl Field {
-    /// What a pointer found inside the field.
-    pub(super) fn json(&self, plan: &FieldPlan, pointer: &Pointer) -> Option<&Found> {
-        match self {
-            Self::Value(_, Some(found)) => plan.json.slot(pointer).and_then(|slot| found.get(slot)),
-            _ => None,
-        }
+/// The decoded value of a field, whose JSON is parsed at most once, and only if somebody asks.
+#[derive(Debug)]
+pub(super) struct FieldValue {
+    text: String,
+    found: OnceCell<Option<Vec<Found>>>,
+}
+
+impl FieldValue {
+    /// The text.
+    pub(super) const fn text(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// What the plan's pointers find in it; none where it is no JSON.
+    pub(super) fn json(&self, plan: &FieldPlan) -> Option<&[Found]> {
+        self.found.get_or_init(|| plan.json.extract(self.text.as_bytes())).as_deref()
     }
 }
 
@@ -39,36 +49,32 @@ pub(super) fn read(plans: &[FieldPlan], body: &[u8]) -> Vec<Field> {
     let mut seen = vec![false; plans.len()];
     for pair in body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
         let cut = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
-        let name = decode(&pair[..cut]);
-        let Some(place) = plans.iter().position(|plan| plan.name.as_bytes() == name) else { continue };
-        fields[place] = if std::mem::replace(&mut seen[place], true) {
-            Field::Repeated
-        } else {
-            value(&plans[place], pair.get(cut + 1..).unwrap_or_default())
-        };
+        let (name, raw) = (&pair[..cut], pair.get(cut + 1..).unwrap_or_default());
+        // Names are compared as they are decoded, without a copy: a stranger can send very many.
+        let Some(place) = plans.iter().position(|plan| decode(name).eq(plan.name.bytes())) else { continue };
+        fields[place] = if std::mem::replace(&mut seen[place], true) { Field::Repeated } else { value(raw) };
     }
     fields
 }
 
-fn value(plan: &FieldPlan, raw: &[u8]) -> Field {
-    let Ok(value) = String::from_utf8(decode(raw)) else { return Field::Absent };
-    let found = plan.json.extract(value.as_bytes());
-    Field::Value(value, found)
+fn value(raw: &[u8]) -> Field {
+    let mut bytes = Vec::with_capacity(raw.len());
+    bytes.extend(decode(raw));
+    String::from_utf8(bytes).map_or(Field::Absent, |text| Field::Value(FieldValue { text, found: OnceCell::new() }))
 }
 
 /// `+` is a blank, `%XX` a byte; a `%` that stands for none is kept.
-fn decode(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
+fn decode(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = text;
-    while let [first, after @ ..] = rest {
+    std::iter::from_fn(move || {
+        let (&first, after) = rest.split_first()?;
         let escaped = match after {
-            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
+            [high, low, ..] if first == b'%' => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
             _ => None,
         };
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
         rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    bytes
+        Some(escaped.unwrap_or(if first == b'+' { b' ' } else { first }))
+    })
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -84,6 +90,7 @@ pub(super) fn is_urlencoded(content_type: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preset::Pointer;
 
     fn field(name: &str, body: &[u8]) -> Field {
         let plan = FieldPlan { name: name.into(), json: Trie::new(&[Pointer::parse("/a").expect("pointer")]) };
@@ -100,7 +107,7 @@ mod tests {
             ("&&payload=a=b&", "a=b"),
             ("payload=%zz%", "%zz%"),
         ] {
-            assert!(matches!(field("payload", body.as_bytes()), Field::Value(value, _) if value == expected), "{body}");
+            assert!(matches!(field("payload", body.as_bytes()), Field::Value(value) if value.text() == expected), "{body}");
         }
     }
 
@@ -111,6 +118,17 @@ mod tests {
         }
         for absent in [&b""[..], b"b=1", b"A=1", b"a=%ff", b"a =1", b"a%00=1"] {
             assert!(matches!(field("a", absent), Field::Absent), "{absent:?}");
+        }
+    }
+
+    #[test]
+    fn the_json_in_a_field_is_read_when_it_is_asked_for() {
+        let plan = FieldPlan { name: "a".into(), json: Trie::new(&[Pointer::parse("/a").expect("pointer")]) };
+        for (body, expected) in [("a=%7B%22a%22%3A1%7D", Some(&[Found::Text("1".to_owned())][..])), ("a=%7B", None)] {
+            let fields = read(std::slice::from_ref(&plan), body.as_bytes());
+            let [Field::Value(value)] = &fields[..] else { panic!("a value") };
+            assert!(value.found.get().is_none(), "not before the check, where nothing needs it");
+            assert_eq!(value.json(&plan), expected);
         }
     }
 

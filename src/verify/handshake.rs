@@ -61,17 +61,19 @@ impl Handshakes {
         Self { slots }
     }
 
-    /// The first handshake of this kind that the request is.
+    /// The first handshake of this kind that the request is, and its place in the preset.
     pub(super) fn find<'p>(
         &self,
         preset: &'p Preset,
         verified: bool,
         method: &str,
         reading: &Reading<'_>,
-    ) -> Option<&'p Handshake> {
-        let fits = |handshake: &&Handshake| handshake.verified == verified && *handshake.method == *method;
-        let holds = |handshake: &&Handshake| handshake.when.iter().all(|condition| self.holds(condition, reading));
-        preset.handshakes().iter().filter(fits).find(holds)
+    ) -> Option<(usize, &'p Handshake)> {
+        preset.handshakes().iter().enumerate().find(|(_, handshake)| {
+            handshake.verified == verified
+                && *handshake.method == *method
+                && handshake.when.iter().all(|condition| self.holds(condition, reading))
+        })
     }
 
     fn holds(&self, condition: &Condition, reading: &Reading<'_>) -> bool {

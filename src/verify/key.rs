@@ -122,8 +122,13 @@ impl Key {
         let slot = || slot.to_owned();
         let bytes = decode(rule, secret).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
         let keyed = Keyed::new(algorithm, &bytes).ok_or_else(|| KeyError::Empty { place, slot: slot() })?;
-        Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: bytes.len() < KEY_BYTES_SHORT })
+        Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: is_short(&bytes) })
     }
+}
+
+/// Whether a key could be found by trying.
+pub(super) const fn is_short(key: &[u8]) -> bool {
+    key.len() < KEY_BYTES_SHORT
 }
 
 /// The key bytes, or how the text should have been written. What a failed decoding leaves is wiped too.

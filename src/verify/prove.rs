@@ -41,16 +41,37 @@ pub(super) struct Proof {
     pub(super) signed_digest: Digest,
 }
 
-/// Lets the first check decide that finds a signature. There is no falling through from a failed check to another.
+/// Lets the check decide that has to.
 pub(super) fn prove(preset: &Preset, checks: &[ArmedCheck], reading: &Reading<'_>, now: Timestamp) -> Result<Proof, Refusal> {
+    if let [armed] = checks
+        && armed.rules(preset).algorithm == Algorithm::Unsigned
+    {
+        return Ok(proof(armed.rules(preset), None, &[], reading));
+    }
+    let (armed, elements) = deciding(preset, checks, reading)?;
+    let rules = armed.rules(preset);
+    let mut context = Context { check: rules, reading, elements: Some(&elements), time: None };
+    if let Some(time) = &rules.time {
+        context.time = context.read(&time.from)?;
+        if !armed.tolerance.is_zero() {
+            window::judge(context.time.ok_or(Refusal::TimeMissing)?, now, armed.tolerance)?;
+        }
+    }
+    let message = context.message()?;
+    let key = matching(&armed.keys, &message, &elements).ok_or(Refusal::SignatureMismatch)?;
+    Ok(proof(rules, Some(key), &message, reading))
+}
+
+/// The first check that finds a signature, with the elements of its value. There is no falling through from a failed check to
+/// another.
+pub(super) fn deciding<'r>(
+    preset: &Preset,
+    checks: &'r [ArmedCheck],
+    reading: &'r Reading<'_>,
+) -> Result<(&'r ArmedCheck, Elements<'r>), Refusal> {
     let mut refusal = Refusal::SignatureMissing;
     for armed in checks {
         let rules = armed.rules(preset);
-        if rules.algorithm == Algorithm::Unsigned {
-            let body_digest = reading.body_digest();
-            let signed_digest = signed_digest(rules, &[], &body_digest);
-            return Ok(Proof { check: Arc::clone(&rules.id), secret: None, body_digest, signed_digest });
-        }
         let value = match reading.read(&rules.signature.from) {
             Value::Text(value) => value,
             Value::NameRepeated => return Err(Refusal::HeaderRepeated),
@@ -61,38 +82,22 @@ pub(super) fn prove(preset: &Preset, checks: &[ArmedCheck], reading: &Reading<'_
             }
         };
         let elements = Elements::read(&rules.signature, rules.algorithm.digest_bytes(), value)?;
-        if elements.candidates.is_empty() {
-            refusal = Refusal::SignatureMalformed;
-            continue;
+        if !elements.candidates.is_empty() {
+            return Ok((armed, elements));
         }
-        return decide(armed, rules, reading, &elements, now);
+        refusal = Refusal::SignatureMalformed;
     }
     Err(refusal)
 }
 
-fn decide(
-    armed: &ArmedCheck,
-    rules: &Check,
-    reading: &Reading<'_>,
-    elements: &Elements<'_>,
-    now: Timestamp,
-) -> Result<Proof, Refusal> {
-    let mut context = Context { check: rules, reading, elements: Some(elements), time: None };
-    if let Some(time) = &rules.time {
-        context.time = context.read(&time.from)?;
-        if !armed.tolerance.is_zero() {
-            window::judge(context.time.ok_or(Refusal::TimeMissing)?, now, armed.tolerance)?;
-        }
-    }
-    let message = context.message()?;
-    let key = matching(&armed.keys, &message, elements).ok_or(Refusal::SignatureMismatch)?;
+fn proof(rules: &Check, key: Option<&Key>, message: &[Piece<'_>], reading: &Reading<'_>) -> Proof {
     let body_digest = reading.body_digest();
-    Ok(Proof {
+    Proof {
         check: Arc::clone(&rules.id),
-        secret: Some(key.fingerprint.clone()),
+        secret: key.map(|key| key.fingerprint.clone()),
         body_digest,
-        signed_digest: signed_digest(rules, &message, &body_digest),
-    })
+        signed_digest: signed_digest(rules, message, &body_digest),
+    }
 }
 
 /// The first secret that any offered signature was made with. All are tried, whatever is found.

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::form::{self, Field};
-use super::json::Found;
+use super::json::{Found, Trie};
 use super::plan::{Plan, find};
 use crate::model::{Digest, Headers};
-use crate::preset::{Encoding, Locator};
+use crate::preset::{Encoding, Locator, Pointer};
 
 /// What a locator reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl<'r> Reading<'r> {
                 let Some(place) = find(&self.plan.query, name) else { return Value::Absent };
                 let fields = self.parameters.get_or_init(|| form::read(&self.plan.query, self.query.as_bytes()));
                 match fields.get(place) {
-                    Some(Field::Value(text, _)) => Value::Text(text.as_bytes()),
+                    Some(Field::Value(value)) => Value::Text(value.text().as_bytes()),
                     Some(Field::Repeated) => Value::NameRepeated,
                     Some(Field::Absent) | None => Value::Absent,
                 }
@@ -99,16 +99,19 @@ impl<'r> Reading<'r> {
             Locator::BodyDigest(_) => Value::Text(self.digest_hex.get_or_init(|| self.body_digest().to_string()).as_bytes()),
             Locator::Json(pointer) => match self.json.get_or_init(|| self.plan.body.extract(self.body)) {
                 None => Value::NotJson,
-                Some(found) => self.plan.body.slot(pointer).and_then(|slot| found.get(slot)).map_or(Value::Absent, found_value),
+                Some(found) => found_at(&self.plan.body, found, pointer),
             },
             Locator::Form(name, pointer) => {
                 let Some((place, field)) = self.field(name) else { return Value::Absent };
+                let plan = &self.plan.fields[place];
                 match (field, pointer) {
                     (Field::Absent, _) => Value::Absent,
                     (Field::Repeated, _) => Value::NameRepeated,
-                    (Field::Value(text, _), None) => Value::Text(text.as_bytes()),
-                    (Field::Value(_, None), Some(_)) => Value::NotJson,
-                    (field, Some(pointer)) => field.json(&self.plan.fields[place], pointer).map_or(Value::Absent, found_value),
+                    (Field::Value(value), None) => Value::Text(value.text().as_bytes()),
+                    (Field::Value(value), Some(pointer)) => match value.json(plan) {
+                        None => Value::NotJson,
+                        Some(found) => found_at(&plan.json, found, pointer),
+                    },
                 }
             }
             Locator::Time | Locator::Computed | Locator::Secret(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_) => {
@@ -132,10 +135,11 @@ impl<'r> Reading<'r> {
     }
 }
 
-fn found_value(found: &Found) -> Value<'_> {
-    match found {
-        Found::Absent => Value::Absent,
-        Found::Text(text) => Value::Text(text.as_bytes()),
-        Found::Repeated | Found::Unreadable => Value::KeyUnclear,
+/// What a pointer found, among what all of its plan did.
+fn found_at<'f>(plan: &Trie, found: &'f [Found], pointer: &Pointer) -> Value<'f> {
+    match plan.slot(pointer).and_then(|slot| found.get(slot)) {
+        None | Some(Found::Absent) => Value::Absent,
+        Some(Found::Text(text)) => Value::Text(text.as_bytes()),
+        Some(Found::Repeated | Found::Unreadable) => Value::KeyUnclear,
     }
 }

@@ -11,32 +11,32 @@ use crate::model::{Headers, Timestamp};
 use crate::preset::{Check, Encoding, Locator, Parts};
 
 impl Verifier {
-    /// Whether the scheme can be signed anew at all, be there a secret yet or not: symmetric, with the time outside the body and no
-    /// element of the signature that only the provider knows.
+    /// Whether the scheme can be signed anew at all, be there a secret yet or not: symmetric, with the time outside the body,
+    /// nothing of the query, which is not kept, and no element of the signature that only the provider knows.
     #[must_use]
     pub fn can_sign(&self) -> bool {
         let preset = self.preset();
-        preset.methods().len() == 1 && preset.checks().first().is_some_and(is_signable)
+        let check = self.rules().next().or(preset.checks().first());
+        preset.methods().len() == 1 && check.is_some_and(is_signable)
     }
 
     /// The headers that sign a request anew, with the newest secret and the time `now`: names as the preset writes them.
     ///
-    /// They replace headers of the same names. None where nothing can be signed so: no secret yet, a signature or a time
-    /// inside the body, a signature with elements of its own that only the provider knows, a part of the message missing.
+    /// They replace headers of the same names. None where nothing can be signed so: no secret yet, what
+    /// [`Verifier::can_sign`] says of the scheme, a part of the message missing.
     #[must_use]
     pub fn sign(&self, headers: &Headers, body: &[u8], now: Timestamp) -> Option<Vec<(String, String)>> {
         if self.preset().is_unsigned() {
             return Some(Vec::new());
         }
-        let (check, key, plan) = self.signing()?;
+        let (check, key, plan) = self.signing().filter(|(check, ..)| is_signable(check))?;
         // A handler is called by the one method that the provider has.
         let [method] = self.preset().methods() else { return None };
         let Locator::Header(signature_header) = &check.signature.from else { return None };
         let now_s = now.unix_s().to_string();
         let time_header = match check.time.as_ref().map(|time| &time.from) {
             Some(Locator::Header(name)) => Some(name),
-            None | Some(Locator::SignatureKey(_) | Locator::SignaturePlace(_)) => None,
-            Some(_) => return None,
+            _ => None,
         };
         let value = if let Some(secret) = key.keyed.sent() {
             write(check, secret, &now_s)?
@@ -57,7 +57,8 @@ fn is_signable(check: &Check) -> bool {
     let time_from = check.time.as_ref().map(|time| &time.from);
     let time_is_outside =
         matches!(time_from, None | Some(Locator::Header(_) | Locator::SignatureKey(_) | Locator::SignaturePlace(_)));
-    matches!(check.signature.from, Locator::Header(_)) && time_is_outside && write(check, &[], "0").is_some()
+    let signs_query = check.message.locators().any(|locator| matches!(locator, Locator::Query(_)));
+    matches!(check.signature.from, Locator::Header(_)) && time_is_outside && !signs_query && write(check, &[], "0").is_some()
 }
 
 /// The signature's value as the provider writes it: from the digest, or from the secret that is sent itself.

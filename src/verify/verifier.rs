@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::candidates::Elements;
 use super::compute::{self, could_be_for_strangers};
 use super::handshake::{Handshakes, Passed, answer};
-use super::key::{Key, KeyError};
+use super::key::{Key, KeyError, fingerprint, is_short};
 use super::plan::Plan;
-use super::prove::{ArmedCheck, prove};
+use super::prove::{ArmedCheck, deciding, prove};
 use super::reading::Reading;
-use super::{Admitted, Refusal, credential, ident};
+use super::{Admitted, Refusal, ident};
 use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp};
 use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
@@ -64,7 +65,7 @@ impl Verifier {
         judge(&settings)?;
         let VerifierSettings { source, preset, secrets, allow, tolerance, params, kept_headers } = settings;
         let mut fingerprints: Vec<(String, Fingerprint, bool)> =
-            secrets.iter().map(|(slot, secret)| (slot.clone(), credential::facts(secret).0, false)).collect();
+            secrets.iter().map(|(slot, secret)| (slot.clone(), fingerprint(secret), false)).collect();
         let allowed: Vec<Arc<str>> = preset.allowed(allow.as_deref()).iter().map(|check| Arc::clone(&check.id)).collect();
         let mut checks = Vec::new();
         for (place, check) in preset.checks().iter().enumerate().filter(|(_, check)| allowed.contains(&check.id)) {
@@ -84,7 +85,7 @@ impl Verifier {
         }
         let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
         for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
-            fingerprints[number].2 |= credential::facts(secret).1;
+            fingerprints[number].2 |= is_short(secret.reveal());
         }
         let handshakes = Handshakes::new(&preset, &secrets);
         let computing = compute::Keys::new(&preset, &secrets, |number| fingerprints[number].2 = true)?;
@@ -131,13 +132,13 @@ impl Verifier {
     /// The checks that take part: those that are allowed and have a secret. None of a pending source.
     #[must_use]
     pub fn armed(&self) -> Vec<String> {
-        self.checks.iter().map(|armed| armed.rules(&self.preset).id.as_ref().to_owned()).collect()
+        self.rules().map(|check| check.id.as_ref().to_owned()).collect()
     }
 
     /// Slots that have a secret which nothing looks at.
     #[must_use]
     pub fn idle_slots(&self) -> Vec<&str> {
-        let checked = self.checks.iter().map(|armed| &*armed.rules(&self.preset).slot);
+        let checked = self.rules().map(|check| &*check.slot);
         let used: Vec<&str> = checked.chain(self.preset.handshakes().iter().flat_map(Handshake::slots)).collect();
         let mut idle: Vec<&str> =
             self.fingerprints.iter().map(|(slot, ..)| &**slot).filter(|slot| !used.contains(slot)).collect();
@@ -148,7 +149,7 @@ impl Verifier {
     /// Whether a check that takes part has its secret sent with each delivery.
     #[must_use]
     pub fn takes_credentials(&self) -> bool {
-        self.checks.iter().any(|armed| armed.rules(&self.preset).algorithm.is_credential())
+        self.rules().any(|check| check.algorithm.is_credential())
     }
 
     /// Judges one request over the exact bytes received: handshakes that come before the check, the check, those that come after
@@ -159,8 +160,8 @@ impl Verifier {
     pub fn verify(&self, delivery: &Delivery, now: Timestamp) -> Result<Passed, Refusal> {
         let reading = self.reading(delivery);
         let find = |verified| self.handshakes.find(&self.preset, verified, &delivery.method, &reading);
-        if let Some(handshake) = find(false) {
-            return self.greet(handshake, &reading);
+        if let Some(found) = find(false) {
+            return self.greet(found, &reading);
         }
         if !self.preset.methods().contains(&delivery.method) && find(true).is_none() {
             return Err(Refusal::NoHandshake);
@@ -175,8 +176,8 @@ impl Verifier {
             return Err(Refusal::HeaderRepeated);
         }
         let proof = prove(&self.preset, &self.checks, &reading, now)?;
-        if let Some(handshake) = find(true) {
-            return self.greet(handshake, &reading);
+        if let Some(found) = find(true) {
+            return self.greet(found, &reading);
         }
         let event = self.preset.event();
         let identity = ident::read_id(event, &reading, delivery.id, &proof.body_digest)?;
@@ -199,8 +200,8 @@ impl Verifier {
         }))
     }
 
-    fn greet(&self, handshake: &Handshake, reading: &Reading<'_>) -> Result<Passed, Refusal> {
-        let computed = self.computing.compute(&self.preset, handshake, reading)?;
+    fn greet(&self, (place, handshake): (usize, &Handshake), reading: &Reading<'_>) -> Result<Passed, Refusal> {
+        let computed = self.computing.compute(place, handshake, reading)?;
         answer(handshake, computed.as_deref(), reading).map(Passed::Handshake)
     }
 
@@ -223,6 +224,12 @@ impl Verifier {
     /// A delivery, of which nothing is read yet.
     pub(super) fn reading<'r>(&'r self, delivery: &'r Delivery) -> Reading<'r> {
         Reading::new(&self.plan, &delivery.method, &delivery.query, &delivery.headers, &delivery.body)
+    }
+
+    /// The check that decides about a delivery, with the elements of its signature's value.
+    pub(super) fn deciding<'r>(&'r self, reading: &'r Reading<'_>) -> Option<(&'r Check, Elements<'r>)> {
+        let (armed, elements) = deciding(&self.preset, &self.checks, reading).ok()?;
+        Some((armed.rules(&self.preset), elements))
     }
 
     /// The rules of the checks that take part, in order.

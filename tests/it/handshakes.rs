@@ -13,7 +13,8 @@ use crate::helpers::target::Target;
 
 const SECRET: &str = "canarySlack0123456789abcdef01234";
 const TOKEN: &str = "canary-token-of-gitlab-0123456789";
-const CONFIG: &str = r#"
+const CONFIG: &str = concat!(
+    r#"
 [sources.slack]
 provider = "slack"
 secrets = [{ literal = "canarySlack0123456789abcdef01234" }]
@@ -26,17 +27,9 @@ secrets = [{ literal = "canaryVerify", slot = "verify" }]
 provider = "gitlab"
 secrets = [{ literal = "canary-token-of-gitlab-0123456789", slot = "token" }]
 
-[[providers.meta.check]]
-kind = "hmac"
-algorithm = "sha256"
-signature = { from = "header:X-Hub-Signature-256", prefix = "sha256=", encoding = "hex" }
-[[providers.meta.handshake]]
-method = "GET"
-when = [["{query:hub.mode}", "subscribe"], ["{query:hub.verify_token}", "{secret:verify}"]]
-respond = { body = "{query:hub.challenge}" }
-[providers.meta.event]
-derive = "body"
-"#;
+"#,
+    include_str!("helpers/meta.toml")
+);
 
 fn slack(gateway: &Gateway, body: &[u8]) -> Vec<u8> {
     http::request("POST", "/hooks/slack", &sender::slack(SECRET, gateway.now_s(), "application/json", body), body)

@@ -63,9 +63,9 @@ pub(super) fn compile_id(written: &CheckText) -> Result<Arc<str>, PresetError> {
     Ok(written.id.as_ref().map_or(Ok("default".into()), |id| filled("id", id))?.into())
 }
 
-/// The slot of its secrets, the same for every kind.
-pub(super) fn compile_slot(written: &CheckText) -> Result<Arc<str>, PresetError> {
-    Ok(written.secret.as_ref().map_or(Ok("signing".into()), |slot| filled("secret", slot))?.into())
+/// The slot of secrets.
+pub(super) fn compile_slot(written: Option<&Spanned<String>>) -> Result<Arc<str>, PresetError> {
+    Ok(written.map_or(Ok("signing".into()), |slot| filled("secret", slot))?.into())
 }
 
 fn compile_hmac(
@@ -85,9 +85,9 @@ fn compile_hmac(
     let check = Check {
         id: compile_id(written)?,
         algorithm: compile_algorithm(algorithm)?,
-        slot: compile_slot(written)?,
-        key: written.key.as_ref().map_or(Ok(KeyRule { strip: None, encoding: KeyEncoding::Utf8 }), compile_key)?,
-        signature: compile_signature(text, signature, compile_encoding(signature)?)?,
+        slot: compile_slot(written.secret.as_ref())?,
+        key: written.key.as_ref().map_or(Ok(KeyRule::default()), compile_key)?,
+        signature: compile_signature(text, signature, signature_encoding(signature)?)?,
         time: written.time.as_ref().map(|time| compile_time(text, time.as_ref())).transpose()?,
         message,
     };
@@ -115,10 +115,14 @@ pub(super) fn compile_key(written: &KeyText) -> Result<KeyRule, PresetError> {
     })
 }
 
-fn compile_encoding(written: &SignatureText) -> Result<Encoding, PresetError> {
-    const KNOWN: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
+/// How a digest is written.
+pub(super) fn compile_encoding(word: &Spanned<String>) -> Result<Encoding, PresetError> {
+    one_of("encoding", word, &[("hex", Encoding::Hex), ("base64", Encoding::Base64)], &["base64url"])
+}
+
+fn signature_encoding(written: &SignatureText) -> Result<Encoding, PresetError> {
     match &written.encoding {
-        Some(encoding) => one_of("encoding", encoding, &KNOWN, &["base64url"]),
+        Some(encoding) => compile_encoding(encoding),
         None => Err(PresetError::at(written.from.span(), "the signature needs its `encoding`: hex or base64")),
     }
 }
@@ -134,7 +138,7 @@ pub(super) fn compile_signature(
         return Err(PresetError::at(written.from.span(), "`from` is one locator; a list of them is not supported yet"));
     };
     let from = locator(text, &Spanned::new(written.from.span(), from.clone()))?;
-    if !matches!(from, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..)) {
+    if !from.is_named_value() {
         return Err(PresetError::at(written.from.span(), "a signature is in a `header:`, `query:`, `body:/` or `form:`"));
     }
     let optional = |field, written: &Option<_>| written.as_ref().map(|text| filled(field, text)).transpose();
@@ -177,9 +181,7 @@ fn compile_time(text: &ProviderText, written: &TimeText) -> Result<TimeRule, Pre
         one_of("unit", unit, &[("s", ())], &["ms", "iso8601"])?;
     }
     let from = locator(text, &written.from)?;
-    let header_or_query = matches!(from, Locator::Header(_) | Locator::Query(_));
-    let of_signature = matches!(from, Locator::SignatureKey(_) | Locator::SignaturePlace(_));
-    if !(header_or_query || of_signature || matches!(from, Locator::Json(_) | Locator::Form(..))) {
+    if !(from.is_named_value() || matches!(from, Locator::SignatureKey(_) | Locator::SignaturePlace(_))) {
         return Err(PresetError::at(
             written.from.span(),
             "a time is in a `header:`, `query:`, `signature:`, `body:/` or `form:`",
@@ -210,12 +212,10 @@ fn judge_elements(check: &Check, spanned: &Spanned<CheckText>) -> Result<(), Pre
 
 fn judge_message(check: &Check, spanned: &Spanned<CheckText>, warnings: &mut Vec<PresetWarning>) -> Result<(), PresetError> {
     let span = spanned.as_ref().message.as_ref().map_or_else(|| spanned.span(), Spanned::span);
-    let of_body =
-        |locator: &Locator| matches!(locator, Locator::Body | Locator::BodyDigest(_) | Locator::Json(_) | Locator::Form(..));
     if check.message.locators().any(|locator| matches!(locator, Locator::Secret(_) | Locator::Computed)) {
         return Err(PresetError::at(span, "`{secret:…}` and `{computed}` are for a handshake only"));
     }
-    if !check.message.locators().any(of_body) {
+    if !check.message.locators().any(Locator::is_of_body) {
         let message = "the message has nothing of the body: add `{body}`, or any body would pass with a captured signature";
         return Err(PresetError::at(span, message));
     }

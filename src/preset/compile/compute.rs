@@ -2,9 +2,9 @@
 
 use toml::Spanned;
 
-use super::check::{compile_algorithm, compile_key};
-use super::{filled, one_of, template};
-use crate::preset::{Check, Compute, ComputeText, Encoding, KeyEncoding, KeyRule, Locator, PresetError, ProviderText};
+use super::check::{compile_algorithm, compile_encoding, compile_key, compile_slot};
+use super::{one_of, template};
+use crate::preset::{Check, Compute, ComputeText, KeyRule, Locator, PresetError, ProviderText};
 
 /// Compiles it.
 pub(super) fn compile(
@@ -13,22 +13,19 @@ pub(super) fn compile(
     verified: bool,
     checks: &[Check],
 ) -> Result<Compute, PresetError> {
-    const ENCODINGS: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
     let written = spanned.as_ref();
     one_of("kind", &written.kind, &[("hmac", ())], &["hash"])?;
     let message = template(text, &written.message)?;
-    let legal = |locator: &Locator| {
-        matches!(locator, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..) | Locator::Param(_))
-    };
+    let legal = |locator: &Locator| locator.is_named_value() || matches!(locator, Locator::Param(_));
     if !message.locators().all(legal) || message.locators().next().is_none() {
         let fault = "what is computed over is made of `header:`, `query:`, `body:/`, `form:` and `param:`";
         return Err(PresetError::at(written.message.span(), fault));
     }
     let compute = Compute {
         algorithm: compile_algorithm(&written.algorithm)?,
-        encoding: one_of("encoding", &written.encoding, &ENCODINGS, &["base64url"])?,
-        slot: written.secret.as_ref().map_or(Ok("signing".into()), |slot| filled("secret", slot))?.into(),
-        key: written.key.as_ref().map_or(Ok(KeyRule { strip: None, encoding: KeyEncoding::Utf8 }), compile_key)?,
+        encoding: compile_encoding(&written.encoding)?,
+        slot: compile_slot(written.secret.as_ref())?,
+        key: written.key.as_ref().map_or(Ok(KeyRule::default()), compile_key)?,
         message,
     };
     if !verified {

@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::check::{compile_id, compile_signature, compile_slot};
 use crate::preset::{
-    Algorithm, Check, CheckText, Encoding, EventRule, KeyEncoding, KeyRule, Locator, Parts, PresetError, PresetWarning,
-    ProviderText, SignatureRule, Template,
+    Algorithm, Check, CheckText, Encoding, EventRule, KeyRule, Locator, Parts, PresetError, PresetWarning, ProviderText,
+    SignatureRule, Template,
 };
 
 /// Compiles such a check.
@@ -18,13 +18,14 @@ pub(super) fn compile(
     warnings: &mut Vec<PresetWarning>,
 ) -> Result<Check, PresetError> {
     let written = spanned.as_ref();
-    refuse_fields(if is_basic { "basic" } else { "token" }, spanned)?;
+    let (kind, algorithm) = if is_basic { ("basic", Algorithm::Basic) } else { ("token", Algorithm::Token) };
+    refuse_fields(kind, spanned)?;
     let signature = if is_basic { basic(spanned)? } else { token(text, spanned)? };
     if matches!(signature.from, Locator::Json(_) | Locator::Form(..)) {
         let message = "the token stands in the body, so it is stored and handed on with it".to_owned();
         warnings.push(PresetWarning { message, span: Some(spanned.span()) });
     }
-    compiled(spanned, if is_basic { Algorithm::Basic } else { Algorithm::Token }, compile_slot(written)?, signature)
+    compiled(spanned, algorithm, compile_slot(written.secret.as_ref())?, signature)
 }
 
 /// Compiles a check that passes everything: alone in its provider, with nothing to say.
@@ -67,7 +68,7 @@ fn compiled(
         id: compile_id(spanned.as_ref())?,
         algorithm,
         slot,
-        key: KeyRule { strip: None, encoding: KeyEncoding::Utf8 },
+        key: KeyRule::default(),
         signature,
         time: None,
         message: Template::parse("").map_err(|error| PresetError::at(spanned.span(), error.message))?,

@@ -1,12 +1,14 @@
 //! The load checks of `[[providers.NAME.handshake]]`.
 
+use std::sync::Arc;
+
 use toml::{Spanned, Value};
 
 use super::{compile_method, compute, not_yet, template};
 use crate::model::Headers;
 use crate::preset::{
-    Check, Condition, Handshake, HandshakeText, HeaderName, JsonText, Locator, PresetError, ProviderText, ReplyRule, ReplyText,
-    RespondText, Template,
+    Check, Condition, Handshake, HandshakeText, HeaderName, JsonText, Locator, Part, PresetError, ProviderText, ReplyRule,
+    ReplyText, RespondText, Template,
 };
 
 /// Most bytes of a value of the request in an answer.
@@ -60,25 +62,21 @@ fn compile_condition(text: &ProviderText, written: &Spanned<Value>) -> Result<Co
     let one = |inner: &str| template(text, &Spanned::new(written.span(), inner.to_owned()));
     let condition = match texts.as_deref() {
         Some([present]) => Condition::Present(one(present)?),
-        Some([left, right]) => match (one(left)?, one(right)?) {
-            (value, secret) if slot(&secret).is_some() => Condition::Secret(value, slot(&secret).unwrap_or_default().into()),
-            (secret, value) if slot(&secret).is_some() => Condition::Secret(value, slot(&secret).unwrap_or_default().into()),
-            (left, right) => Condition::Equal(left, right),
-        },
+        Some([left, right]) => {
+            let (left, right) = (one(left)?, one(right)?);
+            match (slot(&left), slot(&right)) {
+                (_, Some(slot)) => Condition::Secret(left, slot),
+                (Some(slot), None) => Condition::Secret(right, slot),
+                (None, None) => Condition::Equal(left, right),
+            }
+        }
         _ => return Err(at("a condition is `[\"{t}\"]` or `[\"{t}\", \"{u}\"]`")),
     };
-    let of_request = |locator: &Locator| {
-        matches!(locator, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..) | Locator::Param(_))
-    };
-    let (left, right) = match &condition {
-        Condition::Present(text) | Condition::Secret(text, _) => (text, None),
-        Condition::Equal(left, right) => (left, Some(right)),
-    };
-    let read: Vec<&Locator> = left.locators().chain(right.into_iter().flat_map(Template::locators)).collect();
+    let read: Vec<&Locator> = condition.templates().flat_map(Template::locators).collect();
     if read.iter().any(|locator| matches!(locator, Locator::Secret(_))) {
         return Err(at("`{secret:…}` stands alone on one side of a pair, and the value to compare on the other"));
     }
-    if !read.iter().all(|locator| of_request(locator)) {
+    if !read.iter().all(|locator| locator.is_named_value() || matches!(locator, Locator::Param(_))) {
         return Err(at("a condition reads `header:`, `query:`, `body:/`, `form:` and `param:`"));
     }
     if read.iter().all(|locator| matches!(locator, Locator::Param(_))) {
@@ -88,9 +86,9 @@ fn compile_condition(text: &ProviderText, written: &Spanned<Value>) -> Result<Co
 }
 
 /// The slot, where a template is one `{secret:slot}` and nothing else.
-fn slot(template: &Template) -> Option<&str> {
+fn slot(template: &Template) -> Option<Arc<str>> {
     match template.parts() {
-        [crate::preset::Part::Variable { locator: Locator::Secret(slot), .. }] => Some(slot),
+        [Part::Variable { locator: Locator::Secret(slot), .. }] => Some(slot.as_ref().into()),
         _ => None,
     }
 }
@@ -167,10 +165,7 @@ fn compile_json(text: &ProviderText, value: &Value, whole: &Spanned<Value>) -> R
 /// A template whose values go back to who sent them.
 fn echo(text: &ProviderText, written: &Spanned<String>) -> Result<Template, PresetError> {
     let template = template(text, written)?;
-    let legal = |locator: &Locator| {
-        matches!(locator, Locator::Header(_) | Locator::Query(_) | Locator::Json(_) | Locator::Form(..))
-            || matches!(locator, Locator::Param(_) | Locator::Computed)
-    };
+    let legal = |locator: &Locator| locator.is_named_value() || matches!(locator, Locator::Param(_) | Locator::Computed);
     if !Headers::is_clean(written.as_ref().as_bytes()) {
         return Err(PresetError::at(written.span(), "an answer has no control characters"));
     }

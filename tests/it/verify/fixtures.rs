@@ -10,7 +10,7 @@ use hookgate::preset::{builtin, builtin_names};
 use hookgate::verify::{Passed, RefusalKind, Verifier};
 use uuid::Uuid;
 
-use super::settings;
+use super::settings_by_slot;
 
 fn fixtures() -> Vec<Fixture> {
     load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).expect("readable fixtures")
@@ -29,10 +29,8 @@ fn outcome(fixture: &Fixture) -> String {
         received_at: now,
     };
     let preset = builtin(&fixture.case.provider).expect("a built-in preset");
-    let mut settings = settings(preset, &[&fixture.case.secret]);
-    if let Some(slot) = &fixture.case.slot {
-        settings.secrets[0].0.clone_from(slot);
-    }
+    let slot = fixture.case.slot.as_deref().unwrap_or("signing");
+    let settings = settings_by_slot(preset, &[(slot, &fixture.case.secret)]);
     match Verifier::new(settings).expect("right settings").verify(&delivery, now) {
         Ok(Passed::Event(admitted)) => format!("accepted {} {}", admitted.event_id(), admitted.event_type()),
         Ok(Passed::Handshake(reply)) => format!("handshake {} {}", reply.status, String::from_utf8_lossy(&reply.body)),

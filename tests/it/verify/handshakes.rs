@@ -1,29 +1,18 @@
 //! Handshakes: told from deliveries exactly, answered with nothing that could do harm, never an event.
 
-use hookgate::model::{Delivery, Secret};
+use hookgate::model::Delivery;
 use hookgate::preset::builtin;
 use hookgate::verify::{Passed, Refusal, Reply, Verifier};
 
-use super::{NOW, NOW_S, acme, delivery, settings, verifier};
+use super::{NOW, NOW_S, acme, delivery, preset, settings, settings_by_slot, verifier};
 use crate::helpers::sender::{self, Fields, fields};
 
 const SLACK: &str = "canary of Slack's signing secret";
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Meta and Microsoft Graph, as an operator would write them.
-const META: &str = r#"
-[[providers.acme.check]]
-kind = "hmac"
-algorithm = "sha256"
-signature = { from = "header:X-Hub-Signature-256", prefix = "sha256=", encoding = "hex" }
-[[providers.acme.handshake]]
-method = "GET"
-when = [["{query:hub.mode}", "subscribe"], ["{query:hub.verify_token}", "{secret:verify}"]]
-respond = { body = "{query:hub.challenge}" }
-[providers.acme.event]
-derive = "body"
-"#;
+const META: &str = include_str!("../helpers/meta.toml");
+/// Microsoft Graph, as an operator would write it.
 const GRAPH: &str = r#"
 [[providers.acme.check]]
 kind = "token"
@@ -36,10 +25,7 @@ derive = "body"
 "#;
 
 fn meta(secrets: &[(&str, &str)]) -> Verifier {
-    let mut settings = settings(acme(META), &[]);
-    let secret = |(slot, text): &(&str, &str)| ((*slot).to_owned(), Secret::new(text.as_bytes().to_vec()).expect("not empty"));
-    settings.secrets = secrets.iter().map(secret).collect();
-    Verifier::new(settings).expect("right settings")
+    Verifier::new(settings_by_slot(preset("meta", META), secrets)).expect("right settings")
 }
 
 fn request(method: &str, query: &str, fields: &Fields, body: &[u8]) -> Delivery {
@@ -194,6 +180,28 @@ fn a_signed_challenge_is_answered_after_the_check_and_is_no_event() {
 }
 
 #[test]
+fn a_key_that_is_there_twice_makes_no_handshake_and_does_not_come_back() {
+    let source = verifier("slack", &[SLACK]);
+    let judged = |body: &str| {
+        let judged = source.verify(&delivery(&sender::slack(SLACK, NOW_S, JSON, body.as_bytes()), body), NOW);
+        judged.map_or_else(Refusal::code, |passed| match passed {
+            Passed::Handshake(_) => "handshake",
+            Passed::Event(event) if &**event.event_type() == "unknown" => "an event of type unknown",
+            Passed::Event(_) => "an event",
+        })
+    };
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":"a"}"#), "handshake");
+    for twice in [
+        r#"{"type":"url_verification","challenge":"a","type":"x"}"#,
+        r#"{"type":"x","challenge":"a","t\u0079pe":"url_verification"}"#,
+    ] {
+        assert_eq!(judged(twice), "an event of type unknown", "{twice}");
+    }
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":"a","challenge":"b"}"#), "handshake-unfit");
+    assert_eq!(judged(r#"{"type":"url_verification","challenge":["a"]}"#), "handshake-unfit");
+}
+
+#[test]
 fn a_look_at_the_certificate_is_answered_to_anybody_with_nothing() {
     for source in [verifier("slack", &[SLACK]), verifier("slack", &[])] {
         let ask = |content_type: &str, body: &[u8]| {
@@ -244,7 +252,7 @@ fn a_provider_that_is_given_up_on_three_seconds_is_answered_in_two() {
     let slack = builtin("slack").expect("built in");
     assert_eq!((slack.ack().deadline.as_secs(), slack.taken_methods()), (3, vec!["POST"]));
     assert_eq!(slack.slots(), ["signing"]);
-    assert_eq!(acme(META).slots(), ["signing", "verify"]);
+    assert_eq!(preset("meta", META).slots(), ["signing", "verify"]);
 }
 
 proptest::proptest! {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use hookgate::model::Secret;
 use hookgate::preset::Preset;
 use hookgate::verify::{Verifier, VerifierSettings};
 use ring::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 
-use super::{NOW_S, acme, judge, settings, verify};
+use super::{NOW_S, acme, judge, settings, settings_by_slot, verify};
 use crate::helpers::sender::{fields, hex_text, tag};
 
 const EVENT: &str = "[providers.acme.event]\nid = ['{body:/id}']\n";
@@ -116,9 +115,7 @@ fn several() -> Arc<Preset> {
 }
 
 fn with(secrets: &[(&str, &str)], allow: Option<&[&str]>) -> VerifierSettings {
-    let secret = |(slot, text): &(&str, &str)| ((*slot).to_owned(), Secret::new(text.as_bytes().to_vec()).expect("not empty"));
-    let mut settings = settings(several(), &[]);
-    settings.secrets = secrets.iter().map(secret).collect();
+    let mut settings = settings_by_slot(several(), secrets);
     settings.allow = allow.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
     settings
 }

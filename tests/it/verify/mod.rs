@@ -84,12 +84,22 @@ pub(crate) fn verifier(provider: &str, secrets: &[&str]) -> Verifier {
 
 /// A provider of the user's own, from the text after `[providers.acme]`.
 pub(crate) fn acme(text: &str) -> Arc<Preset> {
+    preset("acme", text)
+}
+
+/// A provider of this name, from the text after its `[providers.NAME]`.
+pub(crate) fn preset(name: &str, text: &str) -> Arc<Preset> {
     let providers = ProvidersText::parse(text).expect("right shape").providers;
-    Arc::new(compile("acme", &providers["acme"]).expect("a right preset").0)
+    Arc::new(compile(name, &providers[name]).expect("a right preset").0)
 }
 
 pub(crate) fn settings(preset: Arc<Preset>, secrets: &[&str]) -> VerifierSettings {
-    let secret = |text: &&str| ("signing".to_owned(), Secret::new(text.as_bytes().to_vec()).expect("not empty"));
+    settings_by_slot(preset, &secrets.iter().map(|text| ("signing", *text)).collect::<Vec<_>>())
+}
+
+/// The same, with secrets in these slots.
+pub(crate) fn settings_by_slot(preset: Arc<Preset>, secrets: &[(&str, &str)]) -> VerifierSettings {
+    let secret = |(slot, text): &(&str, &str)| ((*slot).to_owned(), Secret::new(text.as_bytes().to_vec()).expect("not empty"));
     VerifierSettings {
         source: SourceName::parse("here").expect("a name"),
         preset,

@@ -3,7 +3,7 @@
 use hookgate::model::{Headers, Timestamp};
 use hookgate::verify::Verifier;
 
-use super::{NOW_S, acme, delivery, judge, samples, settings, verifier};
+use super::{NOW_S, acme, delivery, judge, samples, settings, settings_by_slot, verifier};
 use crate::helpers::sender;
 
 const LATER: Timestamp = Timestamp((NOW_S + 5000) * 1_000_000);
@@ -70,4 +70,24 @@ fn what_cannot_be_signed_so_is_not_signed() {
     assert!(!none("signature = { from = 'header:S', encoding = 'hex' }"));
     let pending = verifier("stripe", &[]);
     assert!(pending.sign(&Headers::new(), b"{}", LATER).is_none());
+}
+
+#[test]
+fn what_cannot_be_signed_is_known_before_the_first_delivery() {
+    let signed =
+        "[[providers.acme.check]]\nkind = 'hmac'\nalgorithm = 'sha256'\nsignature = { from = 'header:S', encoding = 'hex' }\n";
+    let sent = "[[providers.acme.check]]\nid = 'sent'\nkind = 'token'\nsecret = 'sent'\nsignature = { from = 'query:key' }\n";
+    let event = "[providers.acme.event]\nderive = 'body'\n";
+    let source = |checks: &str, slot: &str| {
+        Verifier::new(settings_by_slot(acme(&format!("{checks}{event}")), &[(slot, "key")])).expect("right settings")
+    };
+    for message in ["{query:a}{body}", "{query:a?}{body}"] {
+        let over_query = source(&format!("{signed}message = '{message}'\n"), "signing");
+        assert!(!over_query.can_sign(), "no query is kept: {message}");
+        assert!(over_query.sign(&Headers::new(), b"{}", LATER).is_none(), "{message}");
+    }
+    let both = format!("{signed}{sent}");
+    assert!(source(&both, "signing").can_sign());
+    assert!(!source(&both, "sent").can_sign(), "the check that takes part counts");
+    assert!(source(signed, "signing").can_sign());
 }

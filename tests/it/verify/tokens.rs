@@ -4,7 +4,7 @@ use hookgate::model::{Headers, Secret};
 use hookgate::preset::builtin;
 use hookgate::verify::{KeyError, Verifier};
 
-use super::{NOW, NOW_S, acme, delivery, judge, settings, verify};
+use super::{NOW, NOW_S, acme, delivery, judge, settings, settings_by_slot, verify};
 use crate::helpers::sender::{self, Fields, fields};
 
 const TOKEN: &str = "canary token of sixteen and more";
@@ -13,10 +13,7 @@ const BODY: &[u8] = br#"{"object_kind":"push"}"#;
 
 /// GitLab with secrets in these slots.
 fn gitlab(secrets: &[(&str, &str)]) -> Verifier {
-    let mut settings = settings(builtin("gitlab").expect("built in"), &[]);
-    let secret = |(slot, text): &(&str, &str)| ((*slot).to_owned(), Secret::new(text.as_bytes().to_vec()).expect("not empty"));
-    settings.secrets = secrets.iter().map(secret).collect();
-    Verifier::new(settings).expect("right settings")
+    Verifier::new(settings_by_slot(builtin("gitlab").expect("built in"), secrets)).expect("right settings")
 }
 
 /// A provider with this check.
@@ -124,8 +121,7 @@ fn with_a_signing_secret_there_the_token_alone_never_passes() {
 
 #[test]
 fn what_was_sent_is_not_kept_even_if_a_handler_asks_for_it() {
-    let mut settings = settings(builtin("gitlab").expect("built in"), &[]);
-    settings.secrets = vec![("token".to_owned(), Secret::new(TOKEN.into()).expect("not empty"))];
+    let mut settings = settings_by_slot(builtin("gitlab").expect("built in"), &[("token", TOKEN)]);
     settings.kept_headers = vec!["x-gitlab-token".to_owned(), "authorization".to_owned()];
     let verifier = Verifier::new(settings).expect("right settings");
     let admitted = verify(&verifier, &[sent(TOKEN), fields(&[("Authorization", "canary")])].concat(), BODY).expect("right");
