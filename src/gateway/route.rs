@@ -63,7 +63,8 @@ impl Routes {
     /// Every handler's name, for people.
     #[must_use]
     pub fn names(&self) -> String {
-        self.handlers().map(HandlerName::as_str).collect::<Vec<_>>().join(", ")
+        let names = self.handlers().map(HandlerName::as_str).collect::<Vec<_>>();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
     /// Every handler.

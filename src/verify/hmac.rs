@@ -1,4 +1,5 @@
-//! What a secret makes of a message. HMAC: a keyed state is prepared once per secret and cloned per delivery; digests are compared in constant time.
+//! What a secret makes of a message. HMAC: a keyed state is prepared once per secret and cloned per delivery; digests are compared in
+//! constant time.
 
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Sha256, Sha384, Sha512};

@@ -148,6 +148,8 @@ async fn a_handler_that_there_is_not_cannot_be_paused() {
     }
     let known = gateway.ask("POST", "/api/v1/handlers/biling/pause", &Fields::new(), b"").await;
     assert!(known.text().contains("configured are billing"), "{}", known.text());
+    let nobody = Gateway::start(SOURCES).await.ask("POST", "/api/v1/handlers/billing/pause", &Fields::new(), b"").await;
+    assert!(nobody.text().contains("configured are none"), "{}", nobody.text());
     let reload = gateway.ask("POST", "/api/v1/reload", &Fields::new(), b"").await;
     assert_eq!((reload.status, reload.json()["type"].clone()), (409, json!("urn:hookgate:problem:no-config-file")));
 }
