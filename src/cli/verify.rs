@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     let delivery = Delivery {
         id: DeliveryId(uuid::Uuid::nil()),
         method: request.method.as_str().into(),
-        query: request.target.split_once('?').map_or("", |(_, query)| query).into(),
+        query: query(args, &request),
         headers: request.headers.clone(),
         body: request.body.clone(),
         received_at: now,
@@ -84,6 +84,12 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
         report.tell();
     }
     Ok(if matches!(judged, Judged::Accepted(_) | Judged::Handshake(_)) { OK } else { NO })
+}
+
+/// The query that the provider called with. A proxy may have changed the one that arrived.
+fn query(args: &VerifyArgs, request: &RecordedRequest) -> Box<str> {
+    let arrived = || request.target.split_once('?').map_or("", |(_, query)| query).into();
+    args.url.as_ref().map_or_else(arrived, |public| public.0.clone())
 }
 
 /// The methods that the provider sends by.

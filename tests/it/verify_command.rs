@@ -317,6 +317,23 @@ fn a_source_without_its_secret_is_not_ready_and_the_hint_says_where_it_is_looked
 }
 
 #[test]
+fn the_query_is_that_of_the_public_url_where_one_is_given() {
+    let acme = "[providers.acme]\n[[providers.acme.check]]\nkind = \"token\"\nsignature = { from = \"query:key\" }\n\
+                [providers.acme.event]\nid = [\"{query:id}\"]\n\
+                [sources.acme]\nprovider = \"acme\"\nsecrets = [{ env = \"ACME_TOKEN\" }]\n";
+    let cli = Cli::with_config(acme).env("ACME_TOKEN", "0123456789abcdef");
+    std::fs::write(cli.path("request.http"), request("POST", "/hooks/acme?id=two", &Fields::new(), b"{}")).expect("it is there");
+    let judge = |more: &[&str]| told(&cli.run(&[&["verify", "request.http", "--json"], more].concat()));
+    assert_eq!(judge(&[])["reason"], "signature-missing");
+    let public = judge(&["--url", "https://hooks.example.com/elsewhere?key=0123456789abcdef&id=on%65#key=no"]);
+    assert_eq!((&public["verdict"], &public["event_id"]), (&"accepted".into(), &"one".into()), "{public}");
+    assert_eq!(judge(&["--url", "http://hooks.example.com/hooks/acme"])["reason"], "signature-missing");
+    for bad in ["hooks.example.com/hooks/acme", "ftp://hooks.example.com/", "https://", ""] {
+        cli.run(&["verify", "request.http", "--url", bad]).fails(2, &["--url"]);
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_2_and_says_what_to_do() {
     let cli = Cli::new().env("EMPTY", " \n").env("NO_BASE64", "whsec_canary!canary!").env("NEWLINE", "whsec_Y2FuYXJ5\r");
     std::fs::write(cli.path("request.http"), captured(b"{}", b"{}")).expect("the directory is there");
