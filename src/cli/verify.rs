@@ -55,6 +55,9 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
             Err(refusal) => Judged::Refused(refusal),
         },
     };
+    if matches!(judged, Judged::Refused(Refusal::SourceNotReady)) {
+        subject.forgotten_secret()?;
+    }
     let case = Case { subject: &subject, verifier: &verifier, delivery: &delivery, now, dated: args.now.is_some() };
     let report = match &judged {
         Judged::Accepted(admitted) => Report::accepted(&subject, admitted),

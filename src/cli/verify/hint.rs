@@ -71,7 +71,7 @@ impl Case<'_> {
         match (self.subject.is_source, origins.is_empty()) {
             (true, false) => format!("there is nothing in {}: set it for this command too", origins.join(", ")),
             (true, true) => "the source has no `secrets`: add them to the config".to_owned(),
-            (false, _) => "give its secret: --secret-env VAR or --secret-file PATH".to_owned(),
+            (false, _) => "no check reads what was given: see `hookgate providers NAME` for the slots".to_owned(),
         }
     }
 
