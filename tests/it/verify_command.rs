@@ -234,6 +234,21 @@ fn a_request_that_is_too_old_is_told_by_how_much_and_whether_that_is_all() {
     hint(&judge(Some(NOW - 400)), "time-too-new", &["signed 6m40s after --now", "its only fault"]);
     hint(&judge(None), "time-too-old", &["before now", "its only fault", "--now 1767225600 judges it"]);
     assert_eq!(judge(Some(NOW + 300))["verdict"], "accepted", "fresh by a hair");
+    let today = hookgate::clock::Clock::wall(&hookgate::clock::SystemClock::new()).unix_s();
+    let write_at = |time: i64| {
+        let fields = sender::stripe(STRIPE, time, BODY.as_bytes());
+        std::fs::write(cli.path("request.http"), request("POST", "/hooks/stripe", &fields, BODY.as_bytes()))
+            .expect("it is there");
+    };
+    write_at(today + 90_000);
+    hint(&judge(None), "time-too-new", &["after now", "its only fault", "the sender's, or the one here"]);
+    write_at(NOW * 1000);
+    let in_milliseconds = &["its time, 1767225600000, is in milliseconds", "seconds are expected", "must sign seconds"];
+    for now in [None, Some(NOW)] {
+        let told = judge(now);
+        hint(&told, "time-too-new", in_milliseconds);
+        assert!(!told["hint"].to_string().contains("--now"), "no command takes such a time: {told}");
+    }
     write("other");
     hint(&judge(Some(NOW + 7_261)), "time-too-old", &["signed 2h1m before --now", "apart from that: no usual change"]);
 }
