@@ -70,7 +70,7 @@ impl Reloader {
         });
         let settings = read.await.unwrap_or_else(|error| Err(Failure::new(UNREACHABLE, error.to_string())))?;
         let mut report = self.gateway.reload(&settings).await.map_err(|error| access::start_failure(&error))?;
-        report.warnings.extend(announce::unhandled(&self.gateway).await);
+        report.warnings.extend(announce::unhandled(&self.gateway, &setup::options(&self.flags, &settings)).await);
         Ok(report)
     }
 

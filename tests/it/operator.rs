@@ -131,6 +131,50 @@ fn all_tasks_of_a_vanished_handler_are_moved_by_one_command() {
     cli.run(&["redrive", "evt_1", "--handler", "nobody"]).fails(2, &["nobody", "new"]);
 }
 
+/// What a shell makes of the command at the end of a line.
+fn typed(line: &str) -> Vec<String> {
+    let command = line.split("hookgate ").last().expect("the last piece");
+    let mut words = vec![String::new()];
+    for (place, piece) in command.split('\'').enumerate() {
+        if place % 2 == 1 {
+            words.last_mut().expect("one").push_str(piece);
+            continue;
+        }
+        for (place, piece) in piece.split(' ').enumerate() {
+            if place > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().expect("one").push_str(piece);
+        }
+    }
+    words
+}
+
+#[test]
+fn the_commands_that_serve_prints_work_as_they_stand_there() {
+    let target = runtime().block_on(Target::start([Reply::status(410), Reply::status(500)]));
+    let cli = Cli::new();
+    let run = |line: &str, more: &[&str]| {
+        let typed = typed(line);
+        cli.run(&[&typed.iter().map(String::as_str).collect::<Vec<_>>()[..], more].concat())
+    };
+    cli.write("my config.toml", &format!("{SOURCES}{}", handler("billing", &target.url(), "")));
+    let named = ["--config", "my config.toml", "--database", "my.db"];
+    let serving = cli.serve(&named);
+    deliver(&serving, "evt_$(exit)");
+    let dead = serving.process.stdout.line("dead (handler-refused); hookgate redrive");
+    assert!(dead.ends_with(" 'stripe/evt_$(exit)' --config 'my config.toml' --database my.db"), "{dead}");
+    assert!(run(&dead, &[]).expect(0).stdout.contains("1 task is due now"));
+    serving.process.stdout.line("attempt 2  [500]");
+    serving.stop().expect(0);
+    let new = runtime().block_on(Target::start(Vec::new()));
+    cli.write("my config.toml", &format!("{SOURCES}{}", handler("new", &new.url(), "")));
+    let serving = cli.serve(&named);
+    let vanished = serving.process.stderr.line("no handler has that name now");
+    assert!(run(&vanished, &["--yes"]).expect(0).stdout.contains("1 task of 1 event discarded"));
+    serving.stop().expect(0);
+}
+
 #[test]
 fn counts_are_the_same_while_the_gateway_runs_and_after() {
     let (cli, serving, _target) = with_dead(&["evt_1", "evt_2"]);
