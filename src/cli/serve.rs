@@ -181,7 +181,10 @@ impl Signals {
                 _ = self.hang_up.recv() => match reloader {
                     // What came of it has been told.
                     Some(reloader) => drop(reloader.reload().await),
-                    None => return,
+                    None => {
+                        tracing::warn!("ended by a hang-up: without a config file there is nothing to read again");
+                        return;
+                    }
                 }
             }
         }
