@@ -28,6 +28,11 @@ pub(super) fn line(text: &str) {
     drop(writeln!(anstream::stdout(), "{text}"));
 }
 
+/// A line of a story: what it is about, and what is to be said of that.
+pub(super) fn fact(name: &str, value: impl std::fmt::Display) {
+    line(&format!("  {}  {value}", paint(format!("{name:<9}"), DIM)));
+}
+
 /// Bytes to stdout, as they are.
 pub(super) fn bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
