@@ -107,10 +107,10 @@ fn turned_away(subject: &Subject, request: &RecordedRequest) -> Option<Problem> 
         Some(Problem::Retired)
     } else if !methods(subject).contains(&request.method) {
         Some(Problem::MethodNotAllowed)
-    } else if request.headers.all("content-encoding").any(|coding| !identity(coding)) {
-        Some(Problem::UnsupportedEncoding)
     } else if request.body.len() > subject.body_limit {
         Some(Problem::BodyTooLarge)
+    } else if request.headers.all("content-encoding").any(|coding| !identity(coding)) {
+        Some(Problem::UnsupportedEncoding)
     } else {
         None
     }

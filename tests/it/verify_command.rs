@@ -301,6 +301,7 @@ fn what_is_turned_away_before_the_check_is_told_as_the_gateway_does() {
     hint(&judge("POST", "/hooks/stripe", &gzip, b"{}"), "unsupported-encoding", &["compressed"]);
     let large = judge("POST", "/hooks/github", &none, &[b' '; 1025]);
     hint(&large, "body-too-large", &["the limit is 1 KiB"]);
+    hint(&judge("POST", "/hooks/github", &gzip, &[b' '; 1025]), "body-too-large", &["the limit is 1 KiB"]);
     assert_eq!(judge("POST", "/hooks/old", &none, b"{}")["answer"]["status"], 410);
 }
 
