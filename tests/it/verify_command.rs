@@ -355,6 +355,9 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
     cli.write("json.http", "{\"id\":1}\n");
     cli.write("open.http", "POST /hooks/stripe HTTP/1.1\r\nHost: x\r\n");
     cli.write("elsewhere.http", "POST /webhook HTTP/1.1\r\n\r\n{}");
+    cli.write("escape.http", &format!("POST /hooks/stripe HTTP/1.1\r\n\u{1b}[2J{}: x\r\n\r\n", "a".repeat(1000)));
+    let told = cli.run(&["verify", "escape.http"]).fails(2, &["`\\x1b[2Jaaa", "is no header"]);
+    assert!(told.stderr.len() < 500, "what a stranger sent is shown in part: {}", told.stderr);
     let cases: [(&[&str], &[&str]); 15] = [
         (&["nothing.http"], &["cannot read nothing.http"]),
         (&["empty.http"], &["empty.http is empty", "the body as it came"]),
