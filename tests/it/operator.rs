@@ -9,6 +9,7 @@ use crate::helpers::http;
 use crate::helpers::sender;
 use crate::helpers::target::{Reply, Target};
 use crate::helpers::tls;
+use crate::helpers::transcript::words;
 
 const TOKEN: &str = "canary-admin-token";
 
@@ -131,31 +132,12 @@ fn all_tasks_of_a_vanished_handler_are_moved_by_one_command() {
     cli.run(&["redrive", "evt_1", "--handler", "nobody"]).fails(2, &["nobody", "new"]);
 }
 
-/// What a shell makes of the command at the end of a line.
-fn typed(line: &str) -> Vec<String> {
-    let command = line.split("hookgate ").last().expect("the last piece");
-    let mut words = vec![String::new()];
-    for (place, piece) in command.split('\'').enumerate() {
-        if place % 2 == 1 {
-            words.last_mut().expect("one").push_str(piece);
-            continue;
-        }
-        for (place, piece) in piece.split(' ').enumerate() {
-            if place > 0 {
-                words.push(String::new());
-            }
-            words.last_mut().expect("one").push_str(piece);
-        }
-    }
-    words
-}
-
 #[test]
 fn the_commands_that_serve_prints_work_as_they_stand_there() {
     let target = runtime().block_on(Target::start([Reply::status(410), Reply::status(500)]));
     let cli = Cli::new();
     let run = |line: &str, more: &[&str]| {
-        let typed = typed(line);
+        let typed = words(line.split("hookgate ").last().expect("the last piece"));
         cli.run(&[&typed.iter().map(String::as_str).collect::<Vec<_>>()[..], more].concat())
     };
     cli.write("my config.toml", &format!("{SOURCES}{}", handler("billing", &target.url(), "")));
