@@ -46,9 +46,7 @@ pub(super) fn aside(text: &str) {
 
 /// What went wrong, to stderr.
 pub(super) fn error(message: &str) {
-    if !message.is_empty() {
-        aside(&format!("{}: {message}", paint("error", RED.bold())));
-    }
+    aside(&format!("{}: {message}", paint("error", RED.bold())));
 }
 
 /// What is not wrong but should be known, to stderr.
