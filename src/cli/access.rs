@@ -203,11 +203,7 @@ impl Access {
     /// Redrives an event.
     pub(super) async fn redrive(&self, event: &EventReport, body: &RedriveBody) -> Result<RedriveReport, Failure> {
         match self {
-            Self::Gateway(remote) => {
-                let path = format!("events/{}/redrive", event.key);
-                let response = remote.send(Method::POST, &path, |request| request.json(body)).await?;
-                response.json().await.map_err(|error| remote.lost(error))
-            }
+            Self::Gateway(remote) => remote.post(&format!("events/{}/redrive", event.key), body).await,
             Self::Database(ledger, routes) => {
                 let ledger: Arc<dyn Ledger> = Arc::clone(ledger) as Arc<dyn Ledger>;
                 let request =
@@ -225,7 +221,7 @@ impl Access {
             Self::Gateway(remote) => {
                 // However long it takes, it is at work.
                 let response = remote.send(Method::POST, "purge", |request| request.timeout(PURGE_TIMEOUT)).await?;
-                response.json().await.map_err(|error| remote.lost(error))
+                remote.json(response).await
             }
             Self::Database(ledger, _) => {
                 let settings = setup::settings(&setup::flags(global), Keys::Leave)?;
@@ -239,9 +235,7 @@ impl Access {
     pub(super) const fn is_live(&self) -> bool {
         matches!(self, Self::Gateway(_))
     }
-}
 
-impl Access {
     /// How handlers stand. Without a gateway none is called, but what waits for them is known.
     pub(super) async fn handlers(&self) -> Result<Vec<HandlerReport>, Failure> {
         match self {

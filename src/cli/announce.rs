@@ -15,14 +15,15 @@ use crate::ledger::Settlement;
 use crate::model::HandlerName;
 
 /// Who is told of what happens.
-pub(super) fn voices(global: &Global, settings: &Settings, voice: &Voice) -> Voices {
+pub(super) fn voices(global: &Global, settings: &Settings, options: &str, voice: &Voice) -> Voices {
+    let options = options.to_owned();
     let (of_notices, of_events) = (voice.clone(), voice.clone());
     let printers = printers(settings);
     let (tell, print): (Tell, Print) = match (global.log_format, global.quiet) {
         (_, true) => (Arc::new(|_: &Notice| {}), Arc::new(|_: &Call| {})),
         (LogFormat::Json, false) => (Arc::new(Notice::log), Arc::new(|_: &Call| {})),
         (LogFormat::Pretty, false) => (
-            Arc::new(move |notice: &Notice| show(notice, &printers, &of_notices)),
+            Arc::new(move |notice: &Notice| show(notice, &printers, &options, &of_notices)),
             Arc::new(move |call: &Call| of_events.say(&print::event(call, of_events.stdout()))),
         ),
     };
@@ -35,12 +36,12 @@ fn printers(settings: &Settings) -> Vec<HandlerName> {
     printers.map(|handler| handler.name.clone()).collect()
 }
 
-fn show(notice: &Notice, printers: &[HandlerName], voice: &Voice) {
+fn show(notice: &Notice, printers: &[HandlerName], options: &str, voice: &Voice) {
     match notice {
         Notice::Delivery(delivery) => voice.say(&print::delivery(delivery, voice.stdout())),
         // A printer has spoken for itself.
         Notice::Attempt(attempt) if attempt.settlement == Settlement::Done && printers.contains(&attempt.handler) => {}
-        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, voice.stdout())),
+        Notice::Attempt(attempt) => voice.say(&print::attempt(attempt, options, voice.stdout())),
         Notice::Stray(stray) => voice.say(&print::stray(stray)),
         Notice::Handler(handler) => voice.say(&print::handler(handler)),
     }
@@ -56,6 +57,8 @@ fn log_source(source: &SourceSettings) {
 /// How a gateway started.
 pub(super) struct Start<'a> {
     pub(super) settings: &'a Settings,
+    /// By which commands reach it.
+    pub(super) options: &'a str,
     pub(super) listen: SocketAddr,
     pub(super) admin_listen: SocketAddr,
     pub(super) is_new: bool,
@@ -64,7 +67,7 @@ pub(super) struct Start<'a> {
 impl Start<'_> {
     /// To people in words, to machines as a log line. Warnings go to both.
     pub(super) async fn announce(&self, global: &Global, gateway: &Gateway, voice: &Voice) {
-        let warnings = self.settings.warnings.iter().cloned().chain(unhandled(gateway).await);
+        let warnings = self.settings.warnings.iter().cloned().chain(unhandled(gateway, self.options).await);
         if global.log_format == LogFormat::Json {
             tracing::info!(listen = %self.listen, admin_listen = %self.admin_listen, new_database = self.is_new,
                 database = %self.settings.database.display(), "the gateway listens");
@@ -125,20 +128,22 @@ impl Start<'_> {
              stripe listen --forward-to {listen}/hooks/stripe      (start serve with its whsec_... in STRIPE_WEBHOOK_SECRET)\n    \
              gh webhook forward --repo OWNER/REPO --events '*' --url http://{listen}/hooks/github --secret \"{secret}\"\n\
              Or play signed fixtures, in a second terminal:\n    \
-             {} replay {fixtures}{to}\n",
-            own_command()
+             {} replay {fixtures}{to}{}\n",
+            own_command(),
+            self.options
         )
     }
 }
 
 /// Tasks that wait for a handler that is no more.
-pub(super) async fn unhandled(gateway: &Gateway) -> Vec<String> {
+pub(super) async fn unhandled(gateway: &Gateway, options: &str) -> Vec<String> {
     let known = gateway.routes().handlers().cloned().collect();
     let tasks = gateway.ledger().unhandled(known).await.unwrap_or_default();
     let say = |(handler, tasks)| {
         format!(
             "{} of handler `{handler}` wait, and no handler has that name now: bring it back, move them with \
-             hookgate redrive --handler {handler} --to-handler NEW, or end them with hookgate discard --handler {handler}",
+             hookgate redrive --handler {handler} --to-handler NEW{options}, or end them with \
+             hookgate discard --handler {handler} --reason '...'{options}",
             print::counted(tasks, "task")
         )
     };

@@ -16,7 +16,7 @@ pub const STORE: u8 = 4;
 pub struct Failure {
     /// One of the codes above.
     pub code: u8,
-    /// What to print after "error: ", with what to do. Empty where everything has been said.
+    /// What to print after "error: ", with what to do.
     pub message: String,
 }
 
@@ -24,11 +24,5 @@ impl Failure {
     /// With a message.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
-    }
-
-    /// Everything has been said.
-    #[must_use]
-    pub const fn silent(code: u8) -> Self {
-        Self { code, message: String::new() }
     }
 }

@@ -92,7 +92,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
 
 /// To stderr: what is to be done now.
 fn say_next(chosen: &[&Preset], path: &Path) {
-    let option = if path == Path::new("hookgate.toml") { String::new() } else { format!(" --config {}", path.display()) };
+    let option = setup::config_option(path);
     print::aside("next:");
     print::aside("  1. follow the set-up steps in it, for each provider");
     let variables: Vec<String> =

@@ -28,6 +28,11 @@ pub(super) fn line(text: &str) {
     drop(writeln!(anstream::stdout(), "{text}"));
 }
 
+/// A line of a story: what it is about, and what is to be said of that.
+pub(super) fn fact(name: &str, value: impl std::fmt::Display) {
+    line(&format!("  {}  {value}", paint(format!("{name:<9}"), DIM)));
+}
+
 /// Bytes to stdout, as they are.
 pub(super) fn bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
@@ -41,9 +46,7 @@ pub(super) fn aside(text: &str) {
 
 /// What went wrong, to stderr.
 pub(super) fn error(message: &str) {
-    if !message.is_empty() {
-        aside(&format!("{}: {message}", paint("error", RED.bold())));
-    }
+    aside(&format!("{}: {message}", paint("error", RED.bold())));
 }
 
 /// What is not wrong but should be known, to stderr.
@@ -114,6 +117,12 @@ pub(super) fn duration(duration: Duration) -> String {
 pub(super) fn age(age: Duration) -> String {
     let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// A word of a command, as a shell takes it: ids come from elsewhere, and paths may have blanks.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// A count and its noun.
@@ -284,8 +293,8 @@ pub(super) fn signal_words(signal: i32) -> String {
     signal_name(signal).map_or_else(|| format!("[signal {signal}]"), |name| format!("[{name}]"))
 }
 
-/// A call of a handler that went otherwise than well, as `serve` prints it.
-pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
+/// A call of a handler that went otherwise than well, as `serve` prints it. With `options` a command reaches this gateway.
+pub(super) fn attempt(notice: &AttemptNotice, options: &str, stdout: Stdout) -> String {
     let time = paint(clock(notice.at), DIM);
     let how = match &notice.outcome {
         Outcome::Answered { status, .. } => status_words(*status),
@@ -301,7 +310,8 @@ pub(super) fn attempt(notice: &AttemptNotice, stdout: Stdout) -> String {
             paint(format!("again in {}", duration(Duration::from_secs(delay.as_secs().max(1)))), YELLOW)
         }
         Settlement::Dead(reason) => {
-            format!("{} ({reason}); hookgate redrive {}/{}", paint("dead", RED), notice.source, notice.event_id)
+            let id = word(&format!("{}/{}", notice.source, notice.event_id));
+            format!("{} ({reason}); hookgate redrive {id}{options}", paint("dead", RED))
         }
         Settlement::GivenBack => paint("again after the next start", YELLOW),
     };

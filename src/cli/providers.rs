@@ -127,36 +127,35 @@ fn tell(preset: &Preset) {
     let mark = preset.mark().map(|mark| format!(", {}", mark.as_str())).unwrap_or_default();
     let origin = if is_builtin(preset) { "built in" } else { "of the config" };
     print::line(&format!("{}  {} ({origin}{mark})", print::paint(preset.name(), BOLD), preset.title()));
-    let fact = |name: &str, value: &str| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
     for (place, check) in preset.checks().iter().enumerate() {
         let named = if preset.checks().len() > 1 { format!("{}: ", check.id) } else { String::new() };
-        fact(if place == 0 { "proof" } else { "or" }, &format!("{named}{}", check.sentence(None)));
+        print::fact(if place == 0 { "proof" } else { "or" }, format!("{named}{}", check.sentence(None)));
         if &*check.slot != "signing" {
-            fact("", &format!("its secret is of slot `{}`: {{ env = \"…\", slot = \"{}\" }}", check.slot, check.slot));
+            print::fact("", format!("its secret is of slot `{}`: {{ env = \"…\", slot = \"{}\" }}", check.slot, check.slot));
         }
     }
-    preset.handshakes().iter().for_each(|handshake| fact("handshake", &handshake.sentence()));
-    preset.params().iter().for_each(|(name, help)| fact("param", &format!("{name}: {help}")));
-    fact("event", &preset.event().sentence());
+    preset.handshakes().iter().for_each(|handshake| print::fact("handshake", handshake.sentence()));
+    preset.params().iter().for_each(|(name, help)| print::fact("param", format!("{name}: {help}")));
+    print::fact("event", preset.event().sentence());
     let types: Vec<String> = preset.event().types.iter().map(|template| format!("`{}`", template.text())).collect();
-    fact("type", &if types.is_empty() { "unknown".to_owned() } else { types.join(", else ") });
+    print::fact("type", if types.is_empty() { "unknown".to_owned() } else { types.join(", else ") });
     let volatile: Vec<String> = preset.volatile().iter().map(|pointer| format!("`{pointer}`")).collect();
     if !volatile.is_empty() {
-        fact("repeats", &format!("may differ in {}", volatile.join(", ")));
+        print::fact("repeats", format!("may differ in {}", volatile.join(", ")));
     }
-    fact("headers", &preset.named_headers().join(", "));
-    fact("methods", &preset.taken_methods().join(", "));
+    print::fact("headers", preset.named_headers().join(", "));
+    print::fact("methods", preset.taken_methods().join(", "));
     let rule = preset.ack();
-    fact("answer", &format!("{} to a stored delivery, {} to one that is not proven", rule.status, rule.reject));
-    fact("deadline", &format!("gives up after {}", print::duration(rule.deadline)));
-    fact("retries", &retries_sentence(rule.retries_for));
+    print::fact("answer", format!("{} to a stored delivery, {} to one that is not proven", rule.status, rule.reject));
+    print::fact("deadline", format!("gives up after {}", print::duration(rule.deadline)));
+    print::fact("retries", retries_sentence(rule.retries_for));
     let resend = rule.resend_for.map(|window| format!("people can have it sent again for {}", print::duration(window)));
-    fact("resend", resend.as_deref().unwrap_or("how long people can have it sent again is not known"));
+    print::fact("resend", resend.as_deref().unwrap_or("how long people can have it sent again is not known"));
     if let Some(limit) = preset.body_limit() {
-        fact("bodies", &format!("up to {}", print::size(limit as u64)));
+        print::fact("bodies", format!("up to {}", print::size(limit as u64)));
     }
     if let Some(docs) = preset.docs() {
-        fact("docs", docs);
+        print::fact("docs", docs);
     }
     if !preset.setup().is_empty() {
         let variable = variable(preset, preset.slots().first().unwrap_or(&"signing"));

@@ -8,7 +8,7 @@ use super::exit::{Failure, UNREACHABLE};
 use super::voice::Voice;
 use super::{Global, LogFormat, access, announce, print, setup};
 use crate::app::Gateway;
-use crate::config::{self, Environment, Flags, Keys, Settings};
+use crate::config::{Flags, Keys, Settings};
 use crate::model::ReloadReport;
 use crate::web::{Reload, ReloadRefused};
 
@@ -63,14 +63,10 @@ impl Reloader {
 
     async fn try_reload(&self) -> Result<ReloadReport, Failure> {
         let flags = self.flags.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut text = None;
-            config::load(&flags, &Environment::of_process(), Keys::Make, &mut text)
-                .map_err(|error| setup::failure(&error, text.as_ref()))
-        });
+        let read = tokio::task::spawn_blocking(move || setup::settings(&flags, Keys::Make));
         let settings = read.await.unwrap_or_else(|error| Err(Failure::new(UNREACHABLE, error.to_string())))?;
         let mut report = self.gateway.reload(&settings).await.map_err(|error| access::start_failure(&error))?;
-        report.warnings.extend(announce::unhandled(&self.gateway).await);
+        report.warnings.extend(announce::unhandled(&self.gateway, &setup::options(&self.flags, &settings)).await);
         Ok(report)
     }
 

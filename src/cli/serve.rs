@@ -82,7 +82,8 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let journal: Arc<dyn Journal> = Arc::clone(&store) as Arc<dyn Journal>;
     let failed = ledger.failed();
     let (voice, _spoken) = voice::stdout();
-    let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &settings, &voice))
+    let options = setup::options(&flags, &settings);
+    let gateway = Gateway::start(&settings, ledger, journal, clock, announce::voices(global, &settings, &options, &voice))
         .await
         .map_err(|error| access::start_failure(&error))?;
     // Before anybody can be told that we are ready: who is told may end us at once, and that end is an orderly one.
@@ -95,7 +96,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let handles = [public.handle(), admin.handle()];
     let servers = tokio::spawn(async move { tokio::try_join!(public, admin) });
     let ready = ready_file(args.ready_file.as_deref(), listen, admin_listen)?;
-    let start = announce::Start { settings: &settings, listen, admin_listen, is_new: store.created() };
+    let start = announce::Start { settings: &settings, options: &options, listen, admin_listen, is_new: store.created() };
     start.announce(global, &gateway, &voice).await;
     let code = until_stopped(&mut signals, failed, servers, reloader.as_deref()).await;
     let drain = match &code {
@@ -180,7 +181,10 @@ impl Signals {
                 _ = self.hang_up.recv() => match reloader {
                     // What came of it has been told.
                     Some(reloader) => drop(reloader.reload().await),
-                    None => return,
+                    None => {
+                        tracing::warn!("ended by a hang-up: without a config file there is nothing to read again");
+                        return;
+                    }
                 }
             }
         }

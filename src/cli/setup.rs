@@ -46,6 +46,28 @@ pub(super) fn flags(global: &Global) -> Flags {
     Flags { config: global.config.clone(), database: global.database.clone(), ..Flags::default() }
 }
 
+/// The options by which another command finds the config and the database of a gateway that was started with these flags, each behind
+/// a blank.
+pub(super) fn options(flags: &Flags, settings: &Settings) -> String {
+    let database = match &settings.file {
+        None => settings.database != Path::new(config::DEFAULT_DATABASE),
+        Some(_) => flags.database.is_some() || Environment::of_process().var("HOOKGATE_DATABASE").is_some(),
+    };
+    let mut options = settings.file.as_deref().map_or_else(String::new, config_option);
+    if database {
+        options.push_str(&format!(" --database {}", print::word(&settings.database.display().to_string())));
+    }
+    options
+}
+
+/// The option that names a config file, behind a blank; nothing where it is found without.
+pub(super) fn config_option(path: &Path) -> String {
+    if path == Path::new(config::DEFAULT_FILE) {
+        return String::new();
+    }
+    format!(" --config {}", print::word(&path.display().to_string()))
+}
+
 /// The configuration, or what is wrong with it, shown at its place.
 pub(super) fn settings(flags: &Flags, keys: Keys) -> Result<Settings, Failure> {
     let mut text = None;

@@ -7,23 +7,22 @@ use crate::model::{AttemptReport, EventReport, Output, TaskReport};
 /// Prints it.
 pub(super) fn tell(event: &EventReport) {
     print::line(&print::paint(format!("{}/{}", event.source, event.event_id), BOLD));
-    let fact = |name: &str, value: String| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
-    fact("type", event.event_type.clone());
+    print::fact("type", &event.event_type);
     let (word, style) = state(event.state);
     let reason = event.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-    fact("state", format!("{}{reason}", print::paint(word, style)));
-    fact("received", event.received_at.to_string());
-    fact("provider", event.provider.clone());
-    fact("id from", event.id_from.clone());
+    print::fact("state", format!("{}{reason}", print::paint(word, style)));
+    print::fact("received", event.received_at);
+    print::fact("provider", &event.provider);
+    print::fact("id from", &event.id_from);
     if let Some(received) = &event.event_id_received {
-        fact("id sent", received.escape_debug().to_string());
+        print::fact("id sent", received.escape_debug());
     }
     let secret = event.secret.as_ref().map_or_else(String::new, |secret| format!(", secret {secret}"));
-    fact("proven by", format!("check {}{secret}", event.check));
+    print::fact("proven by", format!("check {}{secret}", event.check));
     let kept = if event.body_kept { "" } else { ", purged" };
-    fact("body", format!("{}, sha256 {}{kept}", print::size(event.body_bytes), event.body_sha256));
-    fact("recorded", format!("[{}]", event.ack_status));
-    fact("key", event.key.to_string());
+    print::fact("body", format!("{}, sha256 {}{kept}", print::size(event.body_bytes), event.body_sha256));
+    print::fact("recorded", format!("[{}]", event.ack_status));
+    print::fact("key", event.key);
     deliveries(event);
     event.tasks.iter().for_each(task);
 }

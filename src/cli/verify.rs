@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     let delivery = Delivery {
         id: DeliveryId(uuid::Uuid::nil()),
         method: request.method.as_str().into(),
-        query: request.target.split_once('?').map_or("", |(_, query)| query).into(),
+        query: query(args, &request),
         headers: request.headers.clone(),
         body: request.body.clone(),
         received_at: now,
@@ -55,6 +55,9 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
             Err(refusal) => Judged::Refused(refusal),
         },
     };
+    if matches!(judged, Judged::Refused(Refusal::SourceNotReady)) {
+        subject.forgotten_secret()?;
+    }
     let case = Case { subject: &subject, verifier: &verifier, delivery: &delivery, now, dated: args.now.is_some() };
     let report = match &judged {
         Judged::Accepted(admitted) => Report::accepted(&subject, admitted),
@@ -86,6 +89,12 @@ pub(super) fn run(global: &Global, args: &VerifyArgs) -> Result<u8, Failure> {
     Ok(if matches!(judged, Judged::Accepted(_) | Judged::Handshake(_)) { OK } else { NO })
 }
 
+/// The query that the provider called with. A proxy may have changed the one that arrived.
+fn query(args: &VerifyArgs, request: &RecordedRequest) -> Box<str> {
+    let arrived = || request.target.split_once('?').map_or("", |(_, query)| query).into();
+    args.url.as_ref().map_or_else(arrived, |public| public.0.clone())
+}
+
 /// The methods that the provider sends by.
 fn methods(subject: &Subject) -> Vec<String> {
     subject.settings.preset.taken_methods().into_iter().map(str::to_owned).collect()
@@ -98,10 +107,10 @@ fn turned_away(subject: &Subject, request: &RecordedRequest) -> Option<Problem> 
         Some(Problem::Retired)
     } else if !methods(subject).contains(&request.method) {
         Some(Problem::MethodNotAllowed)
-    } else if request.headers.all("content-encoding").any(|coding| !identity(coding)) {
-        Some(Problem::UnsupportedEncoding)
     } else if request.body.len() > subject.body_limit {
         Some(Problem::BodyTooLarge)
+    } else if request.headers.all("content-encoding").any(|coding| !identity(coding)) {
+        Some(Problem::UnsupportedEncoding)
     } else {
         None
     }

@@ -43,7 +43,7 @@ pub use error::{ConfigError, ConfigErrorKind};
 pub(crate) use file::{AckText, DurationText, HandlerText, OnMismatchText, SizeText, SourceText};
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use operator::operator;
-pub use resolve::{Flags, Keys, file_path, load, load_presets, load_text};
+pub use resolve::{DEFAULT_DATABASE, DEFAULT_FILE, Flags, Keys, file_path, load, load_presets, load_text};
 pub(crate) use resolve_limits::default_body_limit;
 pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;

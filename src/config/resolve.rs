@@ -22,7 +22,8 @@ use crate::preset::{self, Preset};
 use crate::verify::{KEY_BYTES_SHORT, fingerprint};
 
 /// The config file that is read where none is named, if it is there.
-const DEFAULT_FILE: &str = "hookgate.toml";
+/// The config file where none is named.
+pub const DEFAULT_FILE: &str = "hookgate.toml";
 
 /// What the command line says. It goes before the environment, which goes before the file.
 #[derive(Clone, Debug, Default)]
@@ -207,7 +208,8 @@ pub(super) fn meant(
 
 pub(super) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 pub(super) const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
-pub(super) const DEFAULT_DATABASE: &str = "hookgate.db";
+/// The database where none is named.
+pub const DEFAULT_DATABASE: &str = "hookgate.db";
 pub(super) const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 pub(super) const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const DEFAULT_MIN_FREE: u64 = 64 << 20;

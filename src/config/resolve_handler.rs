@@ -130,6 +130,11 @@ pub(super) fn check_forward_to(written: &ConfigText) -> Result<(), ConfigError> 
 pub(super) fn forward_to(target: &str, context: &HandlerContext<'_>) -> Result<HandlerSettings, ConfigError> {
     let name = HandlerName::parse(FORWARD_TO).map_err(|error| ConfigError::plain(error.to_string()))?;
     // As `stripe listen --forward-to localhost:4242/hook` takes it.
+    let is_bare = !target.contains(['.', ':', '/']) && !target.eq_ignore_ascii_case("localhost");
+    if is_bare {
+        return Err(ConfigError::plain(format!("--forward-to `{}` is no address", target.escape_debug()))
+            .help("such as http://127.0.0.1:9000/hook or localhost:9000; a host of that name is http://NAME/"));
+    }
     let target = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
     let url = url(&target).map_err(|message| ConfigError::plain(format!("--forward-to: {message}")))?;
     let http = HttpSettings { url, headers: Vec::new(), forward_headers: None, sign_with: signing_key(context)?, resign: false };

@@ -184,12 +184,6 @@ impl Preset {
         self.event.id_signed
     }
 
-    /// Whether any of its checks signs a time.
-    #[must_use]
-    pub fn has_time(&self) -> bool {
-        self.checks.iter().any(|check| check.time.is_some())
-    }
-
     /// Whether nothing proves its deliveries.
     #[must_use]
     pub fn is_unsigned(&self) -> bool {

@@ -162,6 +162,32 @@ fn the_name_of_forward_to_is_not_taken_twice() {
 }
 
 #[test]
+fn forward_to_takes_an_address_without_a_scheme_and_no_bare_word() {
+    let load = |target: &str| {
+        let flags = Flags { forward_to: Some(target.to_owned()), ..Flags::default() };
+        config::load_text(SOURCES, None, &flags, &Environment::default(), Keys::Look)
+    };
+    for (target, url) in [
+        ("localhost", "http://localhost/"),
+        ("localhost:4242/hook", "http://localhost:4242/hook"),
+        ("nope:9000", "http://nope:9000/"),
+        ("nope/", "http://nope/"),
+        ("http://nope", "http://nope/"),
+        ("127.0.0.1", "http://127.0.0.1/"),
+        ("[::1]:9000", "http://[::1]:9000/"),
+    ] {
+        let settings = load(target).unwrap_or_else(|error| panic!("{target}: {error}"));
+        let kind = &settings.handlers.last().expect("the one").kind;
+        assert!(matches!(kind, HandlerKind::Http(http) if http.url.as_str() == url), "{target}: {kind:?}");
+    }
+    for bare in ["nope", "", "stripe", "9000"] {
+        let error = load(bare).map(drop).expect_err(bare);
+        let told = error.all().map(|error| (error.message.clone(), error.help.clone())).next().expect("one");
+        assert!(told.0.contains("--forward-to") && told.1.is_some_and(|help| help.contains("localhost:9000")), "{}", told.0);
+    }
+}
+
+#[test]
 fn a_config_without_a_source_is_refused() {
     assert!(wrong("").1.contains("no source"));
 }

@@ -9,6 +9,7 @@ use crate::helpers::http;
 use crate::helpers::sender;
 use crate::helpers::target::{Reply, Target};
 use crate::helpers::tls;
+use crate::helpers::transcript::words;
 
 const TOKEN: &str = "canary-admin-token";
 
@@ -129,6 +130,31 @@ fn all_tasks_of_a_vanished_handler_are_moved_by_one_command() {
     });
     serving.stop().expect(0);
     cli.run(&["redrive", "evt_1", "--handler", "nobody"]).fails(2, &["nobody", "new"]);
+}
+
+#[test]
+fn the_commands_that_serve_prints_work_as_they_stand_there() {
+    let target = runtime().block_on(Target::start([Reply::status(410), Reply::status(500)]));
+    let cli = Cli::new();
+    let run = |line: &str, more: &[&str]| {
+        let typed = words(line.split("hookgate ").last().expect("the last piece"));
+        cli.run(&[&typed.iter().map(String::as_str).collect::<Vec<_>>()[..], more].concat())
+    };
+    cli.write("my config.toml", &format!("{SOURCES}{}", handler("billing", &target.url(), "")));
+    let named = ["--config", "my config.toml", "--database", "my.db"];
+    let serving = cli.serve(&named);
+    deliver(&serving, "evt_$(exit)");
+    let dead = serving.process.stdout.line("dead (handler-refused); hookgate redrive");
+    assert!(dead.ends_with(" 'stripe/evt_$(exit)' --config 'my config.toml' --database my.db"), "{dead}");
+    assert!(run(&dead, &[]).expect(0).stdout.contains("1 task is due now"));
+    serving.process.stdout.line("attempt 2  [500]");
+    serving.stop().expect(0);
+    let new = runtime().block_on(Target::start(Vec::new()));
+    cli.write("my config.toml", &format!("{SOURCES}{}", handler("new", &new.url(), "")));
+    let serving = cli.serve(&named);
+    let vanished = serving.process.stderr.line("no handler has that name now");
+    assert!(run(&vanished, &["--yes"]).expect(0).stdout.contains("1 task of 1 event discarded"));
+    serving.stop().expect(0);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What the documents tell a reader to type or to write works as it stands there.
 
 use clap::Parser;
-use hookgate::cli::Cli;
+use hookgate::cli::Cli as Typed;
 use hookgate::config::{self, Environment, Flags, Keys};
+use hookgate::preset::builtin_names;
+
+use crate::helpers::cli::Cli;
 
 const README: &str = include_str!("../../README.md");
 const PROVIDERS: &str = include_str!("../../docs/providers.md");
@@ -31,10 +34,38 @@ fn every_command_of_the_readme_is_one() {
     assert!(commands.len() > 20, "they were found: {commands:?}");
     for line in commands {
         let words: Vec<_> = line.split_whitespace().collect();
-        if let Err(error) = Cli::try_parse_from(&words) {
+        if let Err(error) = Typed::try_parse_from(&words) {
             // A command alone names itself.
             let named = words.len() <= 3 && error.kind() == clap::error::ErrorKind::MissingRequiredArgument;
             assert!(named, "`{line}`: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_trial_of_a_handler_keeps_to_its_database() {
+    let trial = README.split("To try it:").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a paragraph");
+    let commands = commands(trial);
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    assert!(commands.iter().all(|command| command.contains(" --database try.db")), "{commands:?}");
+}
+
+#[test]
+fn secrets_are_in_the_variables_that_init_names() {
+    let cli = Cli::new();
+    let variables =
+        |line: &str| line.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect();
+    for block in [README, PROVIDERS].into_iter().flat_map(|text| blocks(text, "toml")) {
+        let mut written = String::new();
+        for line in block.lines() {
+            let provider = line.trim().strip_prefix("provider = \"").and_then(|rest| rest.split('"').next());
+            match provider.filter(|name| builtin_names().any(|known| known == *name)) {
+                Some(name) => written = cli.run(&["init", name, "--stdout"]).expect(0).stdout,
+                None if provider.is_some() || line.starts_with('[') => written.clear(),
+                None => {}
+            }
+            let named: Vec<String> = variables(line.trim().strip_prefix("secrets = ").unwrap_or_default());
+            assert!(written.is_empty() || named.iter().all(|variable| written.contains(variable)), "`init` names others: {line}");
         }
     }
 }

@@ -218,7 +218,8 @@ fn a_demo_has_nothing_to_read_again_and_ends_in_order_with_its_terminal() {
     let cli = Cli::new();
     let serving = cli.serve(&[]);
     cli.run(&["reload"]).fails(1, &["no config file"]);
-    serving.process.end(Signal::HUP).expect(0);
+    let told = serving.process.end(Signal::HUP).expect(0);
+    assert_eq!(told.stderr.matches("ended by a hang-up").count(), 1, "{told:?}");
 }
 
 /// One provider that never stops sending.

@@ -216,11 +216,12 @@ fn what_cannot_be_played_is_exit_2() {
     let cli = Cli::new();
     cli.write("body.json", "{\"id\":\"evt_bare\",\"type\":\"invoice.paid\"}");
     let stripe = fixtures("stripe");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["missing"], "missing"),
         (&[env!("CARGO_TARGET_TMPDIR")], "no fixture here"),
         (&[&fixtures("stripe/refused-body")], "--all"),
         (&[&fixtures("standard-webhooks")], "no source has the provider `standard-webhooks`"),
+        (&["slack", "--all"], "no source has the provider `slack`\nhelp: add a source"),
         (&[&stripe, "--source", "nobody"], "there is no source `nobody`"),
         (&[&stripe, "--to", "http://example.com"], "--yes"),
         (&["body.json"], "--source"),
@@ -356,4 +357,32 @@ fn every_provider_with_fixtures_is_played_through_its_preset() {
     let rows = cli.run(&["replay", "gitlab", "--to", &serving.url(), "--yes", "--json"]).expect(0).json();
     assert_eq!(count(&rows, "first"), accepted(&expected(&["gitlab"])));
     serving.stop().expect(0);
+}
+
+#[test]
+fn what_only_a_check_refuses_that_a_source_has_no_secret_for_is_left_out_and_told() {
+    let source = |secret: &str| format!("[sources.gitlab]\nprovider = \"gitlab\"\nsecrets = [{{ {secret} }}]\n");
+    let of_token =
+        ["cut-token", "missing-token", "repeated-id", "repeated-token", "token"].map(|name| format!("gitlab/refused-{name}"));
+    let of_signing = ["body", "signature", "stale"].map(|name| format!("gitlab/refused-{name}"));
+    let key = "literal = \"whsec_c3RhbmRhcmQtd2ViaG9va3Mta2V5LWZvci10ZXN0cw==\"";
+    let token = "literal = \"a token of GitLab\", slot = \"token\"";
+    for (secret, slot, refused, left_out) in [(token, "signing", &of_token[..], 3), (key, "token", &of_signing[..], 5)] {
+        let cli = Cli::with_config(&source(secret));
+        let serving = cli.serve(&[]);
+        let url = serving.url();
+        let told = cli.run(&["replay", "gitlab", "--to", &url, "--yes", "--all", "--json"]).expect(0);
+        let rows = told.json();
+        let rejected: Vec<_> = rows.iter().filter(|row| row["verdict"] == "rejected").map(name_of).collect();
+        assert_eq!((&rejected[..], count(&rows, "first")), (refused, 3), "{told:?}");
+        let why = format!("{left_out} fixtures left out: only a check of slot `{slot}` refuses that");
+        assert!(told.stderr.contains(&why), "{told:?}");
+        let stale = cli.run(&["replay", "gitlab", "--to", &url, "--yes", "--stale"]);
+        if slot == "token" {
+            drop(stale.expect(0))
+        } else {
+            drop(stale.fails(2, &["signs no time"]))
+        }
+        serving.stop().expect(0);
+    }
 }

@@ -234,6 +234,21 @@ fn a_request_that_is_too_old_is_told_by_how_much_and_whether_that_is_all() {
     hint(&judge(Some(NOW - 400)), "time-too-new", &["signed 6m40s after --now", "its only fault"]);
     hint(&judge(None), "time-too-old", &["before now", "its only fault", "--now 1767225600 judges it"]);
     assert_eq!(judge(Some(NOW + 300))["verdict"], "accepted", "fresh by a hair");
+    let today = hookgate::clock::Clock::wall(&hookgate::clock::SystemClock::new()).unix_s();
+    let write_at = |time: i64| {
+        let fields = sender::stripe(STRIPE, time, BODY.as_bytes());
+        std::fs::write(cli.path("request.http"), request("POST", "/hooks/stripe", &fields, BODY.as_bytes()))
+            .expect("it is there");
+    };
+    write_at(today + 90_000);
+    hint(&judge(None), "time-too-new", &["after now", "its only fault", "the sender's, or the one here"]);
+    write_at(NOW * 1000);
+    let in_milliseconds = &["its time, 1767225600000, is in milliseconds", "seconds are expected", "must sign seconds"];
+    for now in [None, Some(NOW)] {
+        let told = judge(now);
+        hint(&told, "time-too-new", in_milliseconds);
+        assert!(!told["hint"].to_string().contains("--now"), "no command takes such a time: {told}");
+    }
     write("other");
     hint(&judge(Some(NOW + 7_261)), "time-too-old", &["signed 2h1m before --now", "apart from that: no usual change"]);
 }
@@ -286,6 +301,7 @@ fn what_is_turned_away_before_the_check_is_told_as_the_gateway_does() {
     hint(&judge("POST", "/hooks/stripe", &gzip, b"{}"), "unsupported-encoding", &["compressed"]);
     let large = judge("POST", "/hooks/github", &none, &[b' '; 1025]);
     hint(&large, "body-too-large", &["the limit is 1 KiB"]);
+    hint(&judge("POST", "/hooks/github", &gzip, &[b' '; 1025]), "body-too-large", &["the limit is 1 KiB"]);
     assert_eq!(judge("POST", "/hooks/old", &none, b"{}")["answer"]["status"], 410);
 }
 
@@ -312,8 +328,23 @@ fn a_source_without_its_secret_is_not_ready_and_the_hint_says_where_it_is_looked
     let pending = told(&cli.run(&["verify", "request.http", "--json"]));
     hint(&pending, "source-not-ready", &["env STRIPE_WEBHOOK_SECRET"]);
     assert_eq!((&pending["answer"]["status"], &pending["answer"]["headers"]["retry-after"]), (&503.into(), &"60".into()));
-    let bare = told(&cli.run(&["verify", "request.http", "--provider", "stripe", "--json"]));
-    hint(&bare, "source-not-ready", &["--secret-env VAR or --secret-file PATH"]);
+}
+
+#[test]
+fn the_query_is_that_of_the_public_url_where_one_is_given() {
+    let acme = "[providers.acme]\n[[providers.acme.check]]\nkind = \"token\"\nsignature = { from = \"query:key\" }\n\
+                [providers.acme.event]\nid = [\"{query:id}\"]\n\
+                [sources.acme]\nprovider = \"acme\"\nsecrets = [{ env = \"ACME_TOKEN\" }]\n";
+    let cli = Cli::with_config(acme).env("ACME_TOKEN", "0123456789abcdef");
+    std::fs::write(cli.path("request.http"), request("POST", "/hooks/acme?id=two", &Fields::new(), b"{}")).expect("it is there");
+    let judge = |more: &[&str]| told(&cli.run(&[&["verify", "request.http", "--json"], more].concat()));
+    assert_eq!(judge(&[])["reason"], "signature-missing");
+    let public = judge(&["--url", "https://hooks.example.com/elsewhere?key=0123456789abcdef&id=on%65#key=no"]);
+    assert_eq!((&public["verdict"], &public["event_id"]), (&"accepted".into(), &"one".into()), "{public}");
+    assert_eq!(judge(&["--url", "http://hooks.example.com/hooks/acme"])["reason"], "signature-missing");
+    for bad in ["hooks.example.com/hooks/acme", "ftp://hooks.example.com/", "https://", ""] {
+        cli.run(&["verify", "request.http", "--url", bad]).fails(2, &["--url"]);
+    }
 }
 
 #[test]
@@ -324,7 +355,10 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
     cli.write("json.http", "{\"id\":1}\n");
     cli.write("open.http", "POST /hooks/stripe HTTP/1.1\r\nHost: x\r\n");
     cli.write("elsewhere.http", "POST /webhook HTTP/1.1\r\n\r\n{}");
-    let cases: [(&[&str], &[&str]); 14] = [
+    cli.write("escape.http", &format!("POST /hooks/stripe HTTP/1.1\r\n\u{1b}[2J{}: x\r\n\r\n", "a".repeat(1000)));
+    let told = cli.run(&["verify", "escape.http"]).fails(2, &["`\\x1b[2Jaaa", "is no header"]);
+    assert!(told.stderr.len() < 500, "what a stranger sent is shown in part: {}", told.stderr);
+    let cases: [(&[&str], &[&str]); 15] = [
         (&["nothing.http"], &["cannot read nothing.http"]),
         (&["empty.http"], &["empty.http is empty", "the body as it came"]),
         (&["-"], &["stdin is empty"]),
@@ -332,6 +366,10 @@ fn wrong_usage_is_exit_2_and_says_what_to_do() {
         (&["open.http"], &["does not end with an empty line"]),
         (&["elsewhere.http"], &["`/webhook` names no source", "--source stripe|github, or --provider"]),
         (&["request.http", "--provider", "strip"], &["unknown provider `strip`", "did you mean `stripe`?"]),
+        (
+            &["request.http", "--provider", "stripe"],
+            &["no secret of Stripe", "--secret-env VAR or --secret-file PATH", "--source"],
+        ),
         (&["request.http", "--provider", "stripe", "--secret-env", "NOT_SET"], &["no secret in env NOT_SET"]),
         (&["request.http", "--provider", "stripe", "--secret-env", "EMPTY"], &["env EMPTY is empty"]),
         (&["request.http", "--provider", "stripe", "--secret-file", "absent"], &["no secret in file absent"]),
@@ -366,4 +404,5 @@ fn a_token_that_is_another_and_a_handshake_that_is_none_are_told_as_such() {
     let form = sender::fields(&[("Content-Type", "application/x-www-form-urlencoded")]);
     let hello = judge("slack", &form, b"ssl_check=1");
     assert_eq!((&hello["verdict"], &hello["answer"]["status"]), (&"handshake".into(), &200.into()), "{hello}");
+    cli.run(&["verify", "request.http", "--provider", "slack"]).expect(0);
 }

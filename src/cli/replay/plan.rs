@@ -11,7 +11,7 @@ use crate::cli::sign::{Defect, is_signed};
 use crate::config::{Environment, Settings, SourceSettings, nearest};
 use crate::fixture::{self, Case, Expectation, Fixture, RecordedRequest};
 use crate::model::{Headers, Secret};
-use crate::preset::Locator;
+use crate::preset::{Check, Locator};
 use crate::verify::{Verifier, VerifierSettings};
 
 /// One delivery to be played.
@@ -29,22 +29,48 @@ pub(super) struct Planned {
     pub(super) answer: Option<String>,
 }
 
-/// Everything that the arguments ask for. What no source would take is left out, and told.
+/// Why a fixture is not played, and what to do about it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct LeftOut {
+    why: String,
+    help: &'static str,
+}
+
+/// Why there is no plan for a fixture.
+enum Unplanned {
+    LeftOut(LeftOut),
+    Failed(Failure),
+}
+
+impl From<Failure> for Unplanned {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Everything that the arguments ask for. What no source would take or refuse as its case says is left out, and told.
 pub(super) fn plan(settings: &Settings, args: &ReplayArgs, base: &str) -> Result<Vec<Planned>, Failure> {
     let mut planned = Vec::new();
-    let mut homeless = BTreeMap::<String, u64>::new();
+    let mut left_out = BTreeMap::<LeftOut, u64>::new();
     for path in &args.paths {
         for fixture in load(path, settings, args)?.into_iter().filter(|one| is_wanted(one, args)) {
-            let provider = &fixture.case.provider;
-            if args.source.is_none() && !settings.sources.iter().any(|source| **source.preset.name() == **provider) {
-                *homeless.entry(provider.clone()).or_default() += 1;
-                continue;
+            match plan_one(fixture, settings, args, base) {
+                Ok(one) => planned.push(one),
+                Err(Unplanned::LeftOut(reason)) => *left_out.entry(reason).or_default() += 1,
+                Err(Unplanned::Failed(failure)) => return Err(failure),
             }
-            planned.push(plan_one(fixture, settings, args, base)?);
         }
     }
-    for (provider, count) in homeless {
-        print::warning(&format!("{} left out: no source has the provider `{provider}`", print::counted(count, "fixture")));
+    for (LeftOut { why, .. }, count) in &left_out {
+        print::warning(&format!("{} left out: {why}", print::counted(*count, "fixture")));
+    }
+    if planned.is_empty() {
+        let usual = "--all plays the refused ones too; `hookgate check` shows the sources";
+        let (what, help) = match left_out.first_key_value() {
+            Some((LeftOut { why, help }, _)) => (why.as_str(), *help),
+            None => ("there is no accepted case", usual),
+        };
+        return Err(Failure::new(USAGE, format!("nothing to play: {what}\nhelp: {help}")));
     }
     Ok(planned)
 }
@@ -145,20 +171,29 @@ fn content_id(body: &[u8]) -> String {
     uuid::Uuid::from_slice(&digest[..16]).unwrap_or_default().to_string()
 }
 
-fn plan_one(fixture: Fixture, settings: &Settings, args: &ReplayArgs, base: &str) -> Result<Planned, Failure> {
+fn plan_one(fixture: Fixture, settings: &Settings, args: &ReplayArgs, base: &str) -> Result<Planned, Unplanned> {
     let source = source_of(&fixture, settings, args)?;
     let verifier = verifier_of(source, args)?;
+    let check = deciding(&verifier);
+    let spoilt = args.bad_signature || args.stale;
     let written = fixture.case.defect.as_deref();
     let own = written
         .map(|text| Defect::parse(text).ok_or_else(|| Failure::new(USAGE, format!("{}: unknown defect `{text}`", fixture.name))))
         .transpose()?;
-    if args.stale && !source.preset.has_time() {
+    if args.stale && check.is_none_or(|check| check.time.is_none()) {
         return Err(Failure::new(
             USAGE,
-            format!("--stale: {} signs no time, so nothing of it is ever stale", source.preset.title()),
-        ));
+            format!(
+                "--stale: {} signs no time that source `{}` looks at, so nothing of it is ever stale",
+                source.preset.title(),
+                source.name
+            ),
+        )
+        .into());
     }
-    let spoilt = args.bad_signature || args.stale;
+    if fixture.case.expect == Expectation::Rejected && !spoilt {
+        judge_refusable(&fixture, source, check).map_err(Unplanned::LeftOut)?;
+    }
     let defect = match (args.bad_signature, args.stale) {
         (true, _) => Some(Defect::Signature),
         (_, true) => Some(Defect::Stale),
@@ -180,21 +215,45 @@ fn plan_one(fixture: Fixture, settings: &Settings, args: &ReplayArgs, base: &str
     })
 }
 
-fn source_of<'a>(fixture: &Fixture, settings: &'a Settings, args: &ReplayArgs) -> Result<&'a SourceSettings, Failure> {
+/// The check that signs, and that a delivery has to pass; of a source without a secret the one that would.
+fn deciding(verifier: &Verifier) -> Option<&Check> {
+    let armed = verifier.armed();
+    let mut checks = verifier.preset().checks().iter();
+    checks.find(|check| armed.is_empty() || *check.id == *armed[0])
+}
+
+/// A provider may have several checks, and what one of them refuses another may not look at.
+fn judge_refusable(fixture: &Fixture, source: &SourceSettings, check: Option<&Check>) -> Result<(), LeftOut> {
+    let slot = fixture.case.slot.as_deref().unwrap_or("signing");
+    let decides = check.is_none_or(|check| *check.slot == *slot);
+    if decides || !source.preset.slots().contains(&slot) {
+        return Ok(());
+    }
+    Err(LeftOut {
+        why: format!("only a check of slot `{slot}` refuses that, and it does not decide for source `{}`", source.name),
+        help: "give the source a secret of that slot, or name another source with --source",
+    })
+}
+
+fn source_of<'a>(fixture: &Fixture, settings: &'a Settings, args: &ReplayArgs) -> Result<&'a SourceSettings, Unplanned> {
     if let Some(name) = &args.source {
-        return named_source(settings, name);
+        return Ok(named_source(settings, name)?);
     }
     let provider = &fixture.case.provider;
     let of_provider: Vec<_> = settings.sources.iter().filter(|source| **source.preset.name() == **provider).collect();
     match of_provider.as_slice() {
         [only] => Ok(only),
-        [] => Err(Failure::new(USAGE, format!("{}: no source has the provider `{provider}`", fixture.name))),
+        [] => Err(Unplanned::LeftOut(LeftOut {
+            why: format!("no source has the provider `{provider}`"),
+            help: "add a source of it to the config (`hookgate init` writes one), or name one with --source",
+        })),
         several => {
             let several: Vec<_> = several.iter().map(|source| source.name.as_str()).collect();
             Err(Failure::new(
                 USAGE,
                 format!("several sources have the provider `{provider}`: {}\nhelp: choose one with --source", several.join(", ")),
-            ))
+            )
+            .into())
         }
     }
 }

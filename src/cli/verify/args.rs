@@ -9,6 +9,7 @@ const EXAMPLES: &str = "Examples:
   hookgate verify request.http --source stripe --now 1767225600
   hookgate verify request.http --provider stripe --secret-env STRIPE_SECRET
   hookgate verify - --provider github --secret-file /run/secrets/hook --json
+  hookgate verify request.http --url 'https://hooks.example.com/hooks/acme?a=b'
 
 REQUEST is one HTTP/1.1 request as it was on the wire: the first line, the header lines, an empty line, and the body, which is every \
 byte that follows. Lines of the head may end in CR LF or LF; the body is never touched. Save it with a tool that copies bytes, as \
@@ -39,6 +40,9 @@ pub(in crate::cli) struct VerifyArgs {
     /// A parameter that the provider needs; may be given several times
     #[arg(long, value_name = "KEY=VALUE", requires = "provider", value_parser = pair)]
     pub(super) param: Vec<(String, String)>,
+    /// The public URL that the provider called; its query is read [default: the query of the request's first line]
+    #[arg(long, value_name = "URL", value_parser = public_query)]
+    pub(super) url: Option<PublicQuery>,
     /// Only this check of the provider may decide; may be given several times [default: the first of each slot]
     #[arg(long, value_name = "ID")]
     pub(super) allow: Vec<String>,
@@ -48,6 +52,19 @@ pub(in crate::cli) struct VerifyArgs {
     /// As one JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What stands behind the `?` of a public URL, as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct PublicQuery(pub(super) Box<str>);
+
+fn public_query(text: &str) -> Result<PublicQuery, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("it is an http or https URL".to_owned());
+    }
+    let sent = text.split('#').next().unwrap_or_default();
+    Ok(PublicQuery(sent.split_once('?').map_or("", |(_, query)| query).into()))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -15,6 +15,9 @@ use crate::model::{Delivery, Timestamp};
 use crate::preset::{Check, Handshake, Locator};
 use crate::verify::{Passed, Refusal, Verifier, VerifierSettings};
 
+/// A time of 13 digits: of now in milliseconds, in seconds beyond any calendar.
+const MILLISECONDS_FROM: i64 = 1_000_000_000_000;
+
 /// A request that was judged.
 pub(super) struct Case<'a> {
     /// What judged it.
@@ -71,7 +74,7 @@ impl Case<'_> {
         match (self.subject.is_source, origins.is_empty()) {
             (true, false) => format!("there is nothing in {}: set it for this command too", origins.join(", ")),
             (true, true) => "the source has no `secrets`: add them to the config".to_owned(),
-            (false, _) => "give its secret: --secret-env VAR or --secret-file PATH".to_owned(),
+            (false, _) => "no check reads what was given: see `hookgate providers NAME` for the slots".to_owned(),
         }
     }
 
@@ -82,18 +85,25 @@ impl Case<'_> {
             Refusal::TimeTooOld => (self.now.since(signed), "before"),
             _ => (signed.since(self.now), "after"),
         };
-        let off = print::duration(rounded(off.as_secs()));
-        let than = if self.dated { "--now" } else { "now" };
-        let told = format!("it was signed {off} {side} {than}");
-        if self.passes(self.verifier, self.delivery, signed) {
-            let why = if self.dated {
-                String::new()
-            } else {
-                "; a live one that is so far off waited on its way, was sent again by a stranger, or a clock is wrong".to_owned()
-            };
-            return Some(format!("{told}, and that is its only fault: --now {} judges it as of then{why}", signed.unix_s()));
+        let is_all = self.passes(self.verifier, self.delivery, signed);
+        let otherwise = || format!("; apart from that: {}", mismatch::hint(self, signed));
+        if signed.unix_s() >= MILLISECONDS_FROM {
+            let then = if is_all { ", and that is its only fault: the sender must sign seconds".to_owned() } else { otherwise() };
+            return Some(format!("its time, {}, is in milliseconds, where seconds are expected{then}", signed.unix_s()));
         }
-        Some(format!("{told}; apart from that: {}", mismatch::hint(self, signed)))
+        let than = if self.dated { "--now" } else { "now" };
+        let told = format!("it was signed {} {side} {than}", print::duration(rounded(off.as_secs())));
+        if !is_all {
+            return Some(format!("{told}{}", otherwise()));
+        }
+        let why = match refusal {
+            _ if self.dated => "",
+            Refusal::TimeTooOld => {
+                "; a live one that is so far off waited on its way, was sent again by a stranger, or a clock is wrong"
+            }
+            _ => "; a time to come means that a clock is wrong: the sender's, or the one here",
+        };
+        Some(format!("{told}, and that is its only fault: --now {} judges it as of then{why}", signed.unix_s()))
     }
 
     fn repeated(&self) -> String {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::subject::Subject;
-use crate::cli::print::{self, BOLD, DIM, GREEN, RED};
+use crate::cli::print::{self, BOLD, GREEN, RED};
 use crate::gateway::Answer;
 use crate::model::{EventId, Fingerprint, REPORT_VERSION};
 use crate::preset::Derive;
@@ -94,25 +94,24 @@ impl Report {
 
     /// In a few lines.
     pub(super) fn tell(&self) {
-        let fact = |name: &str, value: &str| print::line(&format!("  {}  {value}", print::paint(format!("{name:<9}"), DIM)));
         match self.reason {
             None => print::line(&print::paint(self.verdict, GREEN.bold())),
             Some(reason) => print::line(&format!("{}  {}", print::paint(self.verdict, RED.bold()), print::paint(reason, BOLD))),
         }
         if let Some(check) = &self.check {
             let secret = self.secret.as_ref().map_or_else(String::new, |secret| format!(", secret {secret}"));
-            fact("proven by", &format!("check {check}{secret}"));
+            print::fact("proven by", format!("check {check}{secret}"));
             let id = self.event_id.as_ref().map_or_else(|| "none: each delivery is an event".to_owned(), ToString::to_string);
-            fact("event", &id);
-            fact("type", self.event_type.as_deref().unwrap_or_default());
+            print::fact("event", &id);
+            print::fact("type", self.event_type.as_deref().unwrap_or_default());
         }
         if let Some(sentence) = &self.sentence {
-            fact(if self.reason.is_some() { "because" } else { "it is" }, sentence);
+            print::fact(if self.reason.is_some() { "because" } else { "it is" }, sentence);
         }
         let body = if self.verdict == "handshake" { format!(" {}", self.answer.body.escape_debug()) } else { String::new() };
-        fact("answer", &format!("[{}]{body}", self.answer.status));
+        print::fact("answer", format!("[{}]{body}", self.answer.status));
         if let Some(hint) = &self.hint {
-            fact("hint", hint);
+            print::fact("hint", hint);
         }
     }
 }

@@ -36,6 +36,16 @@ impl Subject {
         Verifier::new(self.settings.clone()).map_err(|error| self.unusable(&error))
     }
 
+    /// That no secret was given, where only flags can give one.
+    pub(super) fn forgotten_secret(&self) -> Result<(), Failure> {
+        if self.is_source || !self.secrets.is_empty() {
+            return Ok(());
+        }
+        let title = self.settings.preset.title();
+        let help = "give it with --secret-env VAR or --secret-file PATH, or name a source of the config with --source";
+        Err(Failure::new(USAGE, format!("no secret of {title} was given, so nothing can be judged\nhelp: {help}")))
+    }
+
     /// Why settings make no verifier. What a secret looks like is said, never the secret.
     fn unusable(&self, error: &KeyError) -> Failure {
         let mut found = self.secrets.iter().filter(|named| named.secret.is_some());

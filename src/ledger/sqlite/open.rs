@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use uuid::{NoContext, Uuid};
 
-use super::disk::Disk;
+use super::disk::{Disk, beside};
 use super::lock::{LockFile, NotLocked, Remembered};
 use super::migrate::migrate;
 use super::names::Names;
@@ -68,6 +68,9 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     if let Some(kind) = disk.network().map_err(at_path)? {
         return Err(OpenError::NetworkFileSystem { path, kind });
     }
+    if settings.new_database == NewDatabase::Required && is_nowhere(&path) {
+        return Err(OpenError::NoDatabase(path));
+    }
     let (lock, remembered) = LockFile::take(&path).map_err(|error| match error {
         NotLocked::Held(holder) => OpenError::Locked { path: path.clone(), holder },
         NotLocked::Io(error) => at_path(error),
@@ -114,6 +117,12 @@ pub(super) fn open(settings: &SqliteSettings, sources: &[(SourceName, String)], 
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     disk.remember_files();
     Ok(Opened { path, conn, disk, lock, created, full })
+}
+
+/// Neither a database nor a lock file that would tell of one: who may make none is to leave no lock file either.
+fn is_nowhere(path: &Path) -> bool {
+    let is_absent = |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    is_absent(path) && is_absent(&beside(path, ".lock"))
 }
 
 /// What should be there, by the lock file and the operator.

@@ -36,6 +36,7 @@ fn the_demo_says_where_it_listens_and_what_to_do_next() {
         ["fixtures/stripe fixtures/github", "stripe github"].iter().any(|names| next.contains(&format!(" replay {names}"))),
         "{next}"
     );
+    assert!(!next.contains("--database") && !next.contains("--config"), "{next}");
     let (listen, url) = (serving.listen, serving.url());
     let told = serving.stop().expect(0).stdout;
     let expected = [
@@ -58,6 +59,17 @@ fn the_demo_says_where_it_listens_and_what_to_do_next() {
     assert_eq!(mode & 0o777, 0o600);
     cli.serve(&[]).stop().expect(0);
     assert_eq!(std::fs::read_to_string(cli.path("hookgate.db.stripe-secret")).expect("kept"), secret);
+}
+
+#[test]
+fn the_next_command_of_a_demo_elsewhere_names_its_database() {
+    let cli = Cli::new().without("STRIPE_WEBHOOK_SECRET").without("GITHUB_WEBHOOK_SECRET").env("HOOKGATE_DATABASE", "other.db");
+    let serving = cli.serve(&[]);
+    let next = serving.process.stdout.line(" replay ");
+    assert!(next.ends_with(&format!(" --to {} --database other.db", serving.url())), "{next}");
+    let cli = cli.without("HOOKGATE_DATABASE");
+    cli.run(&["replay", "stripe", "github", "--to", &serving.url(), "--database", "other.db"]).expect(0);
+    serving.stop().expect(0);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn typed(cli: &Cli, line: &str) -> Output {
 }
 
 /// Words as a shell has them, without what no transcript needs.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in line.chars() {
         match (c, quote) {
