@@ -7,7 +7,7 @@ use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, S
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
 use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
-use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Printer, Resign};
+use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidHandler, Printer, Resign};
 use crate::ledger::Retention;
 use crate::model::SourceName;
 use crate::verify::Verifier;
@@ -78,7 +78,7 @@ fn worker(
     client: &HttpClient,
     voices: &Voices,
     commands: &Commands,
-) -> Result<Worker, InvalidKey> {
+) -> Result<Worker, InvalidHandler> {
     let called: Arc<dyn Handler> = match &handler.kind {
         HandlerKind::Printer => Arc::new(Printer(Arc::clone(&voices.print))),
         HandlerKind::Exec(exec) => {
@@ -86,7 +86,7 @@ fn worker(
             Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
         }
         HandlerKind::InProcess => {
-            let closure = voices.in_process.get(&handler.name).ok_or(InvalidKey::Closure)?;
+            let closure = voices.in_process.get(&handler.name).ok_or(InvalidHandler::Closure)?;
             Arc::new(InProcess(Arc::clone(closure)))
         }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
@@ -94,7 +94,7 @@ fn worker(
             url: http.url.clone(),
             headers: http.headers.clone(),
             forward_headers: http.forward_headers.clone(),
-            sign_with: http.sign_with.clone().ok_or(InvalidKey::Absent)?,
+            sign_with: http.sign_with.clone().ok_or(InvalidHandler::Absent)?,
             resign: http.resign.then(|| resign(settings)),
         })?),
     };

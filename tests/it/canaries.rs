@@ -198,7 +198,7 @@ fn nothing_that_holds_a_secret_shows_it_by_its_debug_form() {
         kept_headers: Vec::new(),
     };
     runtime();
-    let client = HttpClient::new().expect("a client");
+    let client = HttpClient::default();
     let of_handler = || HttpHandlerSettings {
         client: client.clone(),
         url: format!("http://127.0.0.1:9/?{}", canary("debug")).parse().expect("a URL"),
