@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{Outbox, Purger, Receiver, Routes, Tell, UnknownHandler};
 use crate::handler::exec::Commands;
-use crate::handler::{Closure, HttpClient, InvalidKey, Print};
+use crate::handler::{Closure, HttpClient, InvalidHandler, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
-pub use assemble::retention;
+pub use assemble::{open_store, retention};
 use standing::{Fixed, Known};
 
 /// How long the tasks of ended commands may take to be given back.
@@ -55,12 +55,9 @@ pub struct Voices {
 /// Why a gateway cannot be started, or not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A handler's key or headers cannot be used.
+    /// A handler cannot be made.
     #[error("handler `{0}`: {1}")]
-    Handler(HandlerName, InvalidKey),
-    /// The HTTP client cannot be set up.
-    #[error(transparent)]
-    Client(InvalidKey),
+    Handler(HandlerName, InvalidHandler),
     /// The store could not tell or keep what must be known.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -89,7 +86,7 @@ impl Gateway {
         clock: Arc<dyn Clock>,
         voices: Voices,
     ) -> Result<Self, StartError> {
-        let client = HttpClient::new().map_err(StartError::Client)?;
+        let client = HttpClient::default();
         let commands = Commands::default();
         let workers = assemble::workers(settings, &client, &voices, &commands)?;
         let paused = paused(&ledger).await?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::{StartError, Voices};
+use crate::clock::Clock;
 use crate::config::{HandlerKind, HandlerSettings, RetentionSettings, Settings, SourceSettings};
 use crate::gateway::SourceSettings as GatewaySource;
 use crate::gateway::{AllowedSenders, ReceiverSettings, RetryPolicy, Route, Routes, Worker};
 use crate::handler::exec::{Commands, ExecHandler, ExecHandlerSettings};
-use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidKey, Printer, Resign};
+use crate::handler::{Handler, HttpClient, HttpHandler, HttpHandlerSettings, InProcess, InvalidHandler, Printer, Resign};
 use crate::ledger::Retention;
+use crate::ledger::sqlite::{NewDatabase, OpenError, SqliteLedger, SqliteSettings};
 use crate::model::SourceName;
 use crate::verify::Verifier;
 
@@ -31,6 +33,21 @@ pub(super) fn receiver(settings: &Settings) -> ReceiverSettings {
 pub const fn retention(settings: &RetentionSettings) -> Retention {
     let RetentionSettings { body, dedupe, log, log_bytes } = *settings;
     Retention { body, dedupe, log, log_bytes }
+}
+
+/// Opens the store. With `new_database` one that is lost is made anew; else that is refused, and so is a first start where the settings
+/// want a database to be there.
+///
+/// # Errors
+/// It cannot be used, or another process has it.
+pub fn open_store(settings: &Settings, new_database: bool, clock: &Arc<dyn Clock>) -> Result<Arc<SqliteLedger>, OpenError> {
+    let new_database = match (new_database, settings.require_database) {
+        (true, _) => NewDatabase::Replace,
+        (false, true) => NewDatabase::Required,
+        (false, false) => NewDatabase::Allowed,
+    };
+    let sqlite = SqliteSettings { min_free: settings.min_free, new_database, ..SqliteSettings::at(settings.database.clone()) };
+    SqliteLedger::open(sqlite, Arc::clone(clock), &providers(settings)).map(Arc::new)
 }
 
 /// The sources with their providers, as the store knows them.
@@ -78,7 +95,7 @@ fn worker(
     client: &HttpClient,
     voices: &Voices,
     commands: &Commands,
-) -> Result<Worker, InvalidKey> {
+) -> Result<Worker, InvalidHandler> {
     let called: Arc<dyn Handler> = match &handler.kind {
         HandlerKind::Printer => Arc::new(Printer(Arc::clone(&voices.print))),
         HandlerKind::Exec(exec) => {
@@ -86,7 +103,7 @@ fn worker(
             Arc::new(ExecHandler::new(ExecHandlerSettings { command, env, supervisor }, commands.clone()))
         }
         HandlerKind::InProcess => {
-            let closure = voices.in_process.get(&handler.name).ok_or(InvalidKey::Closure)?;
+            let closure = voices.in_process.get(&handler.name).ok_or(InvalidHandler::Closure)?;
             Arc::new(InProcess(Arc::clone(closure)))
         }
         HandlerKind::Http(http) => Arc::new(HttpHandler::new(HttpHandlerSettings {
@@ -94,7 +111,7 @@ fn worker(
             url: http.url.clone(),
             headers: http.headers.clone(),
             forward_headers: http.forward_headers.clone(),
-            sign_with: http.sign_with.clone().ok_or(InvalidKey::Absent)?,
+            sign_with: http.sign_with.clone().ok_or(InvalidHandler::Absent)?,
             resign: http.resign.then(|| resign(settings)),
         })?),
     };

@@ -14,6 +14,7 @@ use crate::app::StartError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
 use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, purge_all, redrive};
+use crate::handler::InvalidHandler;
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
 use crate::model::{
@@ -88,8 +89,8 @@ pub(super) fn open_failure(error: &OpenError) -> Failure {
 /// Why a gateway could not be started from settings that were right in themselves.
 pub(super) fn start_failure(error: &StartError) -> Failure {
     match error {
+        StartError::Handler(_, InvalidHandler::Client(_)) => Failure::new(UNREACHABLE, error.to_string()),
         StartError::Handler(..) => Failure::new(USAGE, error.to_string()),
-        StartError::Client(_) => Failure::new(UNREACHABLE, error.to_string()),
         StartError::Ledger(error) => ledger_failure(error),
     }
 }

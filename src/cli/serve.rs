@@ -14,10 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::{Failure, OK, STORE, UNREACHABLE};
 use super::reloader::Reloader;
 use super::{Global, access, announce, setup, voice};
-use crate::app::Gateway;
+use crate::app::{Gateway, open_store};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Flags, Keys, Limits, Settings};
-use crate::ledger::sqlite::{NewDatabase, SqliteLedger, SqliteSettings};
+use crate::config::{Flags, Keys, Limits};
 use crate::ledger::{Journal, Ledger};
 use crate::web;
 
@@ -71,7 +70,7 @@ pub(super) async fn run(global: &Global, args: ServeArgs) -> Result<u8, Failure>
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // A port that is taken is told before anything is made on the disk. The listener itself opens once the store is well.
     drop([bind(settings.listen, "--listen", "listen")?, bind(settings.admin_listen, "--admin-listen", "[admin] listen")?]);
-    let store = open(&settings, &args, &clock)?;
+    let store = open_store(&settings, args.new_database, &clock).map_err(|error| access::open_failure(&error))?;
     let public = bind(settings.listen, "--listen", "listen")?;
     let admin = bind(settings.admin_listen, "--admin-listen", "[admin] listen")?;
     let (listen, admin_listen) = (local(&public)?, local(&admin)?);
@@ -123,18 +122,6 @@ fn within_descriptors(limits: Limits) -> Limits {
         );
     }
     Limits { connections: limits.connections.min(most), ..limits }
-}
-
-fn open(settings: &Settings, args: &ServeArgs, clock: &Arc<dyn Clock>) -> Result<Arc<SqliteLedger>, Failure> {
-    let new_database = match (args.new_database, settings.require_database) {
-        (true, _) => NewDatabase::Replace,
-        (false, true) => NewDatabase::Required,
-        (false, false) => NewDatabase::Allowed,
-    };
-    let sqlite = SqliteSettings { min_free: settings.min_free, new_database, ..SqliteSettings::at(settings.database.clone()) };
-    let sources: Vec<_> = settings.sources.iter().map(|source| (source.name.clone(), source.preset.name().to_string())).collect();
-    let store = SqliteLedger::open(sqlite, Arc::clone(clock), &sources).map_err(|error| access::open_failure(&error))?;
-    Ok(Arc::new(store))
 }
 
 fn bind(address: SocketAddr, flag: &str, setting: &str) -> Result<TcpListener, Failure> {

@@ -9,7 +9,6 @@ use super::error::nearest;
 const TABLES: &[&str] = &["admin", "limits", "store", "retention", "sources", "handlers", "idempotency", "providers"];
 /// Settings whose values are shown.
 const SHOWN: &[&str] = &[
-    "accept_encoding",
     "ack",
     "allow",
     "allow_from",
@@ -23,69 +22,81 @@ const SHOWN: &[&str] = &[
     "busy_timeout",
     "concurrency",
     "connections",
-    "deadline",
     "dedupe_retention",
     "drain",
     "events",
     "final_statuses",
-    "fingerprint_headers",
     "forward_headers",
     "header_deadline",
     "header_limit",
     "ignore",
     "in_flight",
-    "inflight_wait",
-    "key_required",
     "listen",
     "log_bytes",
     "log_retention",
-    "max_age",
-    "methods",
     "min_free",
-    "mode",
     "on_mismatch",
-    "pass",
     "provider",
-    "quarantine",
-    "quarantine_bytes",
-    "quarantine_entries",
-    "quarantine_retention",
     "rate_limit",
-    "relay_sweep",
-    "release_on",
     "replay_guard",
     "require_database",
     "resign",
-    "retention",
     "retired",
     "retry",
     "sources",
+    "status",
     "strict_secrets",
     "timeout",
     "tolerance",
-    "trusted_from",
     "trusted_proxies",
-    "upstream_is",
+];
+/// The same in a provider's tables.
+const RULES: &[&str] = &[
+    "algorithm",
+    "body_limit",
+    "compute",
+    "deadline",
+    "derive",
+    "docs",
+    "encoding",
+    "from",
+    "id",
+    "id_signed",
+    "kind",
+    "limit",
+    "mark",
+    "message",
+    "method",
+    "methods",
+    "pair",
+    "prefix",
+    "reject",
+    "resend_for",
+    "respond",
+    "retries_for",
+    "setup",
+    "signature",
+    "skip",
+    "split",
+    "status",
+    "strip",
+    "time",
+    "title",
+    "tolerance",
+    "type",
+    "unit",
+    "verified",
+    "volatile",
+    "when",
 ];
 /// Names within a secret's table.
 const INNER: &[&str] = &["env", "file", "literal", "name", "slot", "token"];
 
 /// The text with everything blanked that may be a secret.
 pub(crate) fn blanked(content: &str) -> String {
-    let mut blanker = Blanker { out: String::with_capacity(content.len()), table: Table::Settings, value: None };
+    let mut blanker = Blanker { out: String::with_capacity(content.len()), shown: SHOWN, value: None };
     content.split_inclusive('\n').for_each(|line| blanker.line(line));
     blanker.out
-}
-
-/// What the settings of a table may hold.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Table {
-    /// Those of the list are harmless.
-    Settings,
-    /// A provider's rules: no secret is a part of them.
-    Rules,
-    /// Names are the operator's own: `headers`, `params`.
-    Free,
 }
 
 /// A value whose end has not come yet.
@@ -99,7 +110,8 @@ struct Value {
 
 struct Blanker {
     out: String,
-    table: Table,
+    /// The settings of this table whose values are shown.
+    shown: &'static [&'static str],
     value: Option<Value>,
 }
 
@@ -115,12 +127,12 @@ impl Blanker {
                 self.value = Some(Value { shown, ..value });
                 line
             }
-            None => match equals(line) {
-                Some(at) => {
-                    let shown = self.is_shown(line[..at].trim());
-                    self.value = Some(Value { shown, depth: 0, long: None });
-                    self.out.push_str(&line[..at]);
-                    &line[at..]
+            None => match setting(line) {
+                Some((name, value)) => {
+                    self.value = Some(Value { shown: self.shown.contains(&name.trim()), depth: 0, long: None });
+                    self.out.push_str(name);
+                    self.out.push('=');
+                    value
                 }
                 None => {
                     self.value = Some(Value { shown: false, depth: 0, long: None });
@@ -131,35 +143,34 @@ impl Blanker {
         self.rest(rest);
     }
 
-    /// Whether the line names a table, which is then taken over.
+    /// Whether the line names a table that is known, or nearly. Of any other nothing is shown.
     fn header(&mut self, line: &str) -> bool {
-        let name = line.trim_end().trim_matches(['[', ']', ' ', '\t']);
+        if !line.trim_start().starts_with('[') {
+            return false;
+        }
+        let (header, comment) = line.split_at(line.find('#').unwrap_or(line.len()));
+        let name = header.trim_end().trim_matches(['[', ']', ' ', '\t']);
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
         let mut parts = name.split('.');
         let first = parts.next().unwrap_or_default();
-        if !line.trim_start().starts_with('[') || !is_plain || nearest(first, TABLES.iter().copied()).is_none() {
-            return false;
-        }
-        self.table = match (first, parts.count()) {
-            ("providers", _) => Table::Rules,
-            ("sources" | "handlers" | "idempotency", 1) | ("admin" | "limits" | "store" | "retention", 0) => Table::Settings,
-            _ => Table::Free,
+        let is_known = is_plain && nearest(first, TABLES.iter().copied()).is_some();
+        self.shown = match (first, parts.count()) {
+            _ if !is_known => &[],
+            ("providers", _) => RULES,
+            ("sources" | "handlers", 1) | ("admin" | "limits" | "store" | "retention", 0) => SHOWN,
+            // Names are the operator's own: `headers`, `params`.
+            _ => &[],
         };
-        self.out.push_str(line);
-        true
-    }
-
-    fn is_shown(&self, name: &str) -> bool {
-        match self.table {
-            Table::Settings => SHOWN.contains(&name),
-            Table::Rules => true,
-            Table::Free => false,
+        if is_known {
+            self.out.push_str(header);
+            self.blank(comment, false);
         }
+        is_known
     }
 
     /// A value, from where it begins or goes on in this line.
     fn rest(&mut self, text: &str) {
-        let Some(Value { shown, mut depth, mut long }) = self.value else { return };
+        let Some(Value { mut shown, mut depth, mut long }) = self.value else { return };
         let mut short: Option<char> = None;
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
@@ -184,7 +195,10 @@ impl Blanker {
                     at += taken;
                     continue;
                 }
-                (None, Some(_)) => short = None,
+                (None, Some(_)) => {
+                    short = None;
+                    shown &= !is_name(&tail[taken..]);
+                }
                 (None, None) if triple => (taken, long) = (3, Some(c)),
                 (None, None) if matches!(c, '"' | '\'') => short = Some(c),
                 (None, None) if c == '#' => {
@@ -198,8 +212,10 @@ impl Blanker {
                     let word: &str =
                         tail.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).next().unwrap_or_default();
                     taken = word.len().max(taken);
-                    let named = INNER.contains(&word) && tail[taken..].trim_start().starts_with('=');
-                    self.blank(&tail[..taken], shown || named);
+                    let is_name = is_name(&tail[taken..]);
+                    // What is within something that may be a secret may be one, whatever its name.
+                    shown &= !is_name || self.shown.contains(&word);
+                    self.blank(&tail[..taken], shown || is_name && INNER.contains(&word));
                     at += taken;
                     continue;
                 }
@@ -216,6 +232,20 @@ impl Blanker {
             if shown || c == '\n' { self.out.push(c) } else { self.out.extend(std::iter::repeat_n('*', c.len_utf8())) }
         }
     }
+}
+
+/// The name that a line begins with, and what comes after its `=`. Where that is nothing, or another `=`, the line may as well be the
+/// end of something in base64.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_at(equals(line)?);
+    let value = &value[1..];
+    let begins = value.trim_start().chars().next()?;
+    (begins != '=').then_some((name, value))
+}
+
+/// Whether what stands before this is a name in a table.
+fn is_name(tail: &str) -> bool {
+    tail.trim_start().starts_with('=')
 }
 
 /// Where the first `=` stands that is in no text and no comment.
@@ -264,11 +294,30 @@ mod tests {
             ("[sources.s.params]\nmode = \"canary\"\n", "[sources.s.params]\nmode = \"******\"\n"),
             ("[sorces.s]\nmode = \"canary\"\n", "[sorces.s]\nmode = \"******\"\n"),
             ("[[providers.acme.check]]\nkind = \"hmac\"\n", "[[providers.acme.check]]\nkind = \"hmac\"\n"),
+            ("[sources.s] # canary\nprovider = \"x\"\n", "[sources.s] ********\nprovider = \"x\"\n"),
+            ("sources = { s = { secrets = [\"canary\"] } }\n", "sources = { * = { ******* = [\"******\"] } }\n"),
+            ("sources = [\"\\\"\", { \"x\" = \"canary\" }]\n", "sources = [\"\\\"\", { \"x\" = \"******\" }]\n"),
+            ("ignore = [canary==\n", "ignore = [******==\n"),
+            ("canary=\n", "******=\n"),
+            ("canary==\n", "******==\n"),
+            (
+                "[[providers.acme.check]]\nsignature = { from = \"header:X\", key = \"canary\" }\nsecret = \"canary\"\n",
+                "[[providers.acme.check]]\nsignature = { from = \"header:X\", *** = \"******\" }\nsecret = \"******\"\n",
+            ),
             ("handlers.h.events = \"canary\"\n", "handlers.h.events = \"******\"\n"),
         ] {
             let blank = blanked(line);
             assert_eq!(blank, shown);
             assert_eq!(blank.len(), line.len());
+        }
+    }
+
+    #[test]
+    fn no_table_is_taken_for_the_one_before_it() {
+        for header in ["[admin] # x", "[admin]# x", "[sources.\"s\"]", "[sources . s]", "[tokens]", "[[x", "  [ 'providers'.a ]"]
+        {
+            let blank = blanked(&format!("[providers.a]\nid = [\"x\"]\n{header}\nid = \"canary\"\n"));
+            assert!(blank.starts_with("[providers.a]\nid = [\"x\"]\n") && !blank.contains("canary"), "{blank}");
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
     }
     let names = SOURCES.iter().map(|(name, _)| *name).collect();
     let reader = secrets::Reader::new(env, Loopback::Yes, keys, false);
-    let context = HandlerContext { reader: &reader, database: &database, keys, sources: &names };
+    let context = HandlerContext { reader: &reader, database: &database, sources: &names };
     let handler = match &flags.forward_to {
         Some(url) => resolve_handler::forward_to(url, &context)?,
         None => resolve_handler::of_kind(

@@ -38,7 +38,7 @@ pub fn embedded(written: &ConfigText, database: &Path, env: &Environment) -> Res
         return Err(ConfigError::at(words.span(), "a program that embeds the gateway runs no commands (`exec`)")
             .help("give a closure or a `url`"));
     }
-    resolve::meant(written, elsewhere, None, &flags, env, Keys::Make, Faults::default())
+    resolve::meant(written, elsewhere, None, &flags, Faults::default())
 }
 
 /// A source with every default.

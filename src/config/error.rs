@@ -30,7 +30,12 @@ pub(super) struct Faults(Vec<ConfigError>);
 impl Faults {
     /// The value, or the fault kept for later.
     pub(super) fn keep<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
-        result.map_err(|error| self.0.push(error)).ok()
+        result.map_err(|error| self.add(error)).ok()
+    }
+
+    /// One more that is wrong.
+    pub(super) fn add(&mut self, error: ConfigError) {
+        self.0.push(error);
     }
 
     /// Ends where something was wrong, in the order of the file; what has no place comes first.

@@ -101,7 +101,7 @@ pub fn load_text(
     let written: ConfigText = toml::from_str(content)?;
     let mut faults = Faults::default();
     let listeners = Listeners::of(&written, flags, env, keys, &mut faults)?;
-    meant(&written, listeners, path, flags, env, keys, faults)
+    meant(&written, listeners, path, flags, faults)
 }
 
 /// Who listens where, what an operator must present, and how secrets are read there.
@@ -124,10 +124,10 @@ impl<'a> Listeners<'a> {
         let admin_listen = address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", written.admin.listen, DEFAULT_ADMIN_LISTEN)?;
         let loopback = if listen.ip().is_loopback() && admin_listen.ip().is_loopback() { Loopback::Yes } else { Loopback::No };
         let reader = secrets::Reader::new(env, loopback, keys, written.strict_secrets);
-        let admin_token = faults.keep(admin_token(written, env, &reader, keys)).flatten();
+        let admin_token = faults.keep(admin_token(written, &reader)).flatten();
         if admin_token.is_none() && written.admin.token.is_none() && !admin_listen.ip().is_loopback() {
             let open = ConfigError::plain(format!("the admin listener is on {admin_listen}, off loopback, and has no token"));
-            faults.keep::<()>(Err(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1")));
+            faults.add(open.help("set `token` in [admin] and its variable, or listen on 127.0.0.1"));
         }
         Ok(Self { listen, admin_listen, admin_token, reader })
     }
@@ -139,18 +139,16 @@ pub(super) fn meant(
     listeners: Listeners<'_>,
     path: Option<&Path>,
     flags: &Flags,
-    env: &Environment,
-    keys: Keys,
     mut faults: Faults,
 ) -> Result<Settings, ConfigError> {
     let Listeners { listen, admin_listen, admin_token, reader } = listeners;
-    let database = database(flags, env, written.database.as_ref())?;
+    let database = database(flags, reader.env(), written.database.as_ref())?;
     // A source of a provider that is none would be wrong for that alone.
     let presets = presets(written)?;
     let mut warnings: Vec<String> = presets.1;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
-    let context = HandlerContext { reader: &reader, database: &database, keys, sources: &source_names };
+    let context = HandlerContext { reader: &reader, database: &database, sources: &source_names };
     for (name, handler) in &written.handlers {
         let resolved = resolve_handler::resolve(name, handler, &context).map_err(|error| error.of("handler", name));
         all_handlers.extend(faults.keep(resolved));
@@ -159,7 +157,7 @@ pub(super) fn meant(
         faults.keep(resolve_handler::check_forward_to(written));
         all_handlers.extend(faults.keep(resolve_handler::forward_to(url, &context)));
     }
-    if keys != Keys::Leave {
+    if reader.keys() != Keys::Leave {
         warnings.extend(resolve_exec::warnings(&all_handlers));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
@@ -175,7 +173,7 @@ pub(super) fn meant(
     }
     if written.sources.is_empty() {
         let none = ConfigError::plain("the config has no source");
-        faults.keep::<()>(Err(none.help("add a table such as [sources.stripe] with provider = \"stripe\"")));
+        faults.add(none.help("add a table such as [sources.stripe] with provider = \"stripe\""));
     }
     warnings.extend(addresses::warnings(&sources, listen, &proxies));
     warnings.splice(0..0, reader.into_doubts());
@@ -251,19 +249,14 @@ pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanne
 
 /// The variable goes first. A token that is named must be there: without it the admin listener would be open to every process of the
 /// machine. Commands that only ask may go on; a listener that wants it will say so.
-fn admin_token(
-    written: &ConfigText,
-    env: &Environment,
-    reader: &secrets::Reader<'_>,
-    keys: Keys,
-) -> Result<Option<Secret>, ConfigError> {
-    if let Some(token) = admin_token_of(env)? {
+fn admin_token(written: &ConfigText, reader: &secrets::Reader<'_>) -> Result<Option<Secret>, ConfigError> {
+    if let Some(token) = admin_token_of(reader.env())? {
         return strong(reader, None, token);
     }
     let Some(text) = &written.admin.token else { return Ok(None) };
     let named = reader.load(text)?;
     let Some(token) = named.secret else {
-        if keys == Keys::Leave {
+        if reader.keys() == Keys::Leave {
             return Ok(None);
         }
         return Err(ConfigError::at(text.span(), format!("no token in {}", named.origin))
@@ -328,7 +321,7 @@ fn presets(written: &ConfigText) -> Result<(Vec<Arc<Preset>>, Vec<String>), Conf
     for (name, text) in &written.providers {
         if all.iter().any(|preset| **preset.name() == **name.get_ref()) {
             let known = ConfigError::at(name.span(), format!("`{}` is a built-in provider", name.get_ref()));
-            faults.keep::<()>(Err(known.help("give your own another name, such as `my-stripe`")));
+            faults.add(known.help("give your own another name, such as `my-stripe`"));
             continue;
         }
         let compiled = preset::compile(name.get_ref(), text)

@@ -43,7 +43,6 @@ pub(super) fn default_retry() -> Vec<Duration> {
 pub(super) struct HandlerContext<'a> {
     pub(super) reader: &'a secrets::Reader<'a>,
     pub(super) database: &'a Path,
-    pub(super) keys: Keys,
     pub(super) sources: &'a BTreeSet<&'a str>,
 }
 
@@ -98,7 +97,7 @@ fn http(written: &Spanned<String>, text: &HandlerText, context: &HandlerContext<
         return Err(ConfigError::at(env.span(), "`env` is of commands, and this handler has a `url`")
             .help("a service has its own environment; what it is to be told goes into `headers`"));
     }
-    let headers = match context.keys {
+    let headers = match context.reader.keys() {
         Keys::Leave => Vec::new(),
         Keys::Make | Keys::Look => {
             text.headers.iter().map(|(name, value)| header(name, value, context)).collect::<Result<_, _>>()?
@@ -110,7 +109,7 @@ fn http(written: &Spanned<String>, text: &HandlerText, context: &HandlerContext<
         forward_headers: text.forward_headers.as_ref().map(|names| names.iter().map(forwarded).collect()).transpose()?,
         sign_with: match &text.sign_with {
             None => signing_key(context)?,
-            Some(_) if context.keys == Keys::Leave => None,
+            Some(_) if context.reader.keys() == Keys::Leave => None,
             Some(written) => Some(own_key(written, context)?),
         },
         resign: text.resign,
@@ -186,7 +185,7 @@ pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> 
 
 /// The key that is kept beside the database. Who only looks makes none, and signs nothing.
 fn signing_key(context: &HandlerContext<'_>) -> Result<Option<Secret>, ConfigError> {
-    match context.keys {
+    match context.reader.keys() {
         Keys::Make => Ok(secrets::generated(context.database, SIGNING_KEY)?.secret),
         Keys::Look | Keys::Leave => Ok(None),
     }

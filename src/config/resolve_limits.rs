@@ -98,11 +98,16 @@ pub(super) fn at_most(name: &str, written: &Written<DurationText>, most: Duratio
 }
 
 fn too_long(what: &str, written: &Spanned<DurationText>, most: Duration) -> ConfigError {
-    let most = match most.as_secs() / DAY.as_secs() {
-        0 => humantime::format_duration(most).to_string(),
-        days => format!("{days}d"),
-    };
-    ConfigError::at(written.span(), format!("{what} is at most {most}"))
+    ConfigError::at(written.span(), format!("{what} is at most {}", days(most)))
+}
+
+/// A duration as the config has it, in days where they are whole.
+pub(super) fn days(duration: Duration) -> String {
+    let (days, day_s) = (duration.as_secs() / DAY.as_secs(), DAY.as_secs());
+    if days > 0 && duration == Duration::from_secs(days * day_s) {
+        return format!("{days}d");
+    }
+    humantime::format_duration(duration).to_string()
 }
 
 /// The delays between attempts, where they are said.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::file::ConfigText;
-use super::resolve_limits::{DAY, at_most};
+use super::resolve_limits::{DAY, at_most, days};
 use super::{RetentionSettings, SourceSettings};
 
 pub(super) const DEFAULT: RetentionSettings = RetentionSettings {
@@ -88,13 +88,4 @@ fn repeats_for(source: &SourceSettings) -> (Duration, String) {
             format!("may be made to send an event again, its preset does not say for how long: {} are assumed", days(NOT_KNOWN)),
         ),
     }
-}
-
-/// As the config has it.
-fn days(duration: Duration) -> String {
-    let (days, day_s) = (duration.as_secs() / DAY.as_secs(), DAY.as_secs());
-    if days > 0 && duration == Duration::from_secs(days * day_s) {
-        return format!("{days}d");
-    }
-    humantime::format_duration(duration).to_string()
 }

@@ -51,6 +51,11 @@ impl<'a> Reader<'a> {
         self.env
     }
 
+    /// What is done about keys.
+    pub(super) const fn keys(&self) -> Keys {
+        self.keys
+    }
+
     /// Reads what a secret's text names.
     ///
     /// # Errors

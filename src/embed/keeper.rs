@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::Notice;
 use crate::handler::{Call, Closure};
-use crate::ledger::sqlite::{NewDatabase, SqliteLedger, SqliteSettings};
+use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Journal, Ledger, StoreState};
 use crate::model::HandlerName;
 use crate::sync::Mutex;
@@ -83,14 +83,7 @@ fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
 
 async fn run(parts: Parts) -> Result<(app::Gateway, Arc<SqliteLedger>, Settings), OpenError> {
     let Parts { settings, in_process, clock, new_database } = parts;
-    let new_database = match (new_database, settings.require_database) {
-        (true, _) => NewDatabase::Replace,
-        (false, true) => NewDatabase::Required,
-        (false, false) => NewDatabase::Allowed,
-    };
-    let sqlite = SqliteSettings { min_free: settings.min_free, new_database, ..SqliteSettings::at(settings.database.clone()) };
-    let sources: Vec<_> = settings.sources.iter().map(|source| (source.name.clone(), source.preset.name().to_string())).collect();
-    let store = Arc::new(SqliteLedger::open(sqlite, Arc::clone(&clock), &sources)?);
+    let store = app::open_store(&settings, new_database, &clock)?;
     let ledger: Arc<dyn Ledger> = Arc::clone(&store) as Arc<dyn Ledger>;
     let journal: Arc<dyn Journal> = Arc::clone(&store) as Arc<dyn Journal>;
     let voices = Voices { tell: Arc::new(Notice::log), print: Arc::new(|_: &Call| {}), in_process };

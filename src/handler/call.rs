@@ -13,22 +13,35 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Longest `Retry-After` that is understood; what is honoured is decided elsewhere.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// Whom a client believes to be who they say they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trust {
+    /// Nobody: nothing is encrypted, and a machine without certificates will do.
+    Nobody,
+    /// Whoever the system's certificates vouch for.
+    System,
+}
+
 /// A client that follows no redirect, reads no proxy variable and asks for no compression.
 ///
 /// # Errors
-/// The TLS library cannot be set up.
-pub(super) fn client() -> Result<Client, reqwest::Error> {
+/// The TLS library cannot be set up, such as where the system has no certificates to trust.
+pub(super) fn client(trust: Trust) -> Result<Client, reqwest::Error> {
     // A program that embeds the gateway may have chosen another TLS provider, or none; without one the client would panic.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         drop(rustls::crypto::ring::default_provider().install_default());
     }
-    Client::builder()
+    let builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .referer(false)
         .pool_idle_timeout(Duration::from_secs(60))
-        .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .user_agent(concat!("hookgate/", env!("CARGO_PKG_VERSION")));
+    match trust {
+        Trust::Nobody => builder.tls_certs_only([]),
+        Trust::System => builder,
+    }
+    .build()
 }
 
 /// Sends a request and reads its answer to the end, all within the request's own timeout.
@@ -73,15 +86,21 @@ fn failed(error: reqwest::Error) -> Outcome {
         return Outcome::TimedOut;
     }
     let error = error.without_url();
-    let mut cause: &(dyn std::error::Error + 'static) = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
+    let cause = innermost(&error);
     if lacks_means(cause) {
         return Outcome::Unsent(format!("the call could not be made: {cause}"));
     }
     let what = if error.is_connect() { "not reached" } else { "broke off" };
     Outcome::Broken(format!("{what}: {cause}").chars().filter(|c| !c.is_control()).take(200).collect())
+}
+
+/// The first cause of all.
+pub(super) fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
 }
 
 /// Whether it is we who have no descriptor or memory left.

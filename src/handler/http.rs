@@ -1,7 +1,7 @@
 //! Handlers that are internal HTTP services.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use sha2::Sha256;
 
-use super::{Call, Handler, call};
+use super::call::{self, Trust};
+use super::{Call, Handler};
 use crate::model::{Headers, Outcome, Secret, SourceName, Timestamp};
 
 /// Makes a provider's own signature anew: the headers to set, where the source's scheme can be signed.
@@ -39,32 +40,44 @@ impl fmt::Debug for HttpHandlerSettings {
     }
 }
 
-/// Connections to HTTP handlers, one pool for all of them. A clone is the same pool.
-#[derive(Clone, Debug)]
-pub struct HttpClient(Client);
+/// Connections to HTTP handlers, a pool for those that are plain and one for those that are encrypted: each is made for the first
+/// handler that needs it, as a machine may have no certificates. A clone has the same pools.
+#[derive(Clone, Debug, Default)]
+pub struct HttpClient(Arc<Pools>);
+
+#[derive(Debug, Default)]
+struct Pools {
+    plain: OnceLock<Client>,
+    encrypted: OnceLock<Client>,
+}
 
 impl HttpClient {
-    /// With no connection yet.
-    ///
-    /// # Errors
-    /// The TLS library cannot be set up.
-    pub fn new() -> Result<Self, InvalidKey> {
-        Ok(Self(call::client()?))
+    /// What calls this URL.
+    fn of(&self, url: &Url) -> Result<Client, InvalidHandler> {
+        let (pool, trust) =
+            if url.scheme() == "https" { (&self.0.encrypted, Trust::System) } else { (&self.0.plain, Trust::Nobody) };
+        if let Some(client) = pool.get() {
+            return Ok(client.clone());
+        }
+        let made = call::client(trust).map_err(|error| InvalidHandler::Client(call::innermost(&error).to_string()))?;
+        Ok(pool.get_or_init(|| made).clone())
     }
 }
 
 /// Why a handler cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidKey {
+pub enum InvalidHandler {
     /// There is no key to sign calls with.
     #[error("there is no key to sign its calls with")]
     Absent,
     /// The key begins like a Standard Webhooks one and is not base64.
     #[error("the key of `sign_with` begins with whsec_ but what follows is not base64")]
     Base64,
-    /// The HTTP client cannot be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(#[from] reqwest::Error),
+    /// What calls it cannot be set up.
+    #[error(
+        "the HTTP client cannot be set up: {0}; https needs certificates to trust: the system's, or a file named by SSL_CERT_FILE"
+    )]
+    Client(String),
     /// A header's value cannot be sent.
     #[error("the value of header `{0}` cannot be sent")]
     Header(String),
@@ -95,11 +108,11 @@ impl HttpHandler {
     /// Prepares everything that does not change from call to call.
     ///
     /// # Errors
-    /// [`InvalidKey`].
-    pub fn new(settings: HttpHandlerSettings) -> Result<Self, InvalidKey> {
+    /// [`InvalidHandler`].
+    pub fn new(settings: HttpHandlerSettings) -> Result<Self, InvalidHandler> {
         let mut headers = HeaderMap::new();
         for (name, secret) in &settings.headers {
-            let bad = || InvalidKey::Header(name.clone());
+            let bad = || InvalidHandler::Header(name.clone());
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| bad())?;
             let mut value = HeaderValue::from_bytes(secret.reveal()).map_err(|_invalid| bad())?;
             value.set_sensitive(true);
@@ -111,7 +124,7 @@ impl HttpHandler {
             key: standard_key(&settings.sign_with)?,
             resign: settings.resign,
         };
-        Ok(Self { client: settings.client.0, url: settings.url, writer: Arc::new(writer) })
+        Ok(Self { client: settings.client.of(&settings.url)?, url: settings.url, writer: Arc::new(writer) })
     }
 
     async fn send(&self, call: Call) -> Outcome {
@@ -200,16 +213,16 @@ impl fmt::Debug for HttpHandler {
 }
 
 /// A Standard Webhooks key: base64 after `whsec_`; any other text is its own bytes.
-fn standard_key(secret: &Secret) -> Result<Hmac<Sha256>, InvalidKey> {
+fn standard_key(secret: &Secret) -> Result<Hmac<Sha256>, InvalidHandler> {
     let decoded;
     let bytes = match secret.reveal().strip_prefix(b"whsec_") {
         Some(text) => {
-            decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_invalid| InvalidKey::Base64)?);
+            decoded = zeroize::Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_invalid| InvalidHandler::Base64)?);
             &decoded[..]
         }
         None => secret.reveal(),
     };
-    Hmac::new_from_slice(bytes).map_err(|_length| InvalidKey::Base64)
+    Hmac::new_from_slice(bytes).map_err(|_length| InvalidHandler::Base64)
 }
 
 /// Sets a header of ours. Every value here is visible ASCII by its own rule; one that is not is left out.

@@ -144,6 +144,10 @@ fn no_error_about_the_configuration_repeats_a_canary_of_its_line() {
         source(&format!("secrets = [{{ literal = \"{secret} }}]")),
         source(&format!("secrets = [{{ literal = \"\\q{secret}\" }}]")),
         format!("[admin]\ntoken = \"{secret}\"\n{}", source("")),
+        format!("[providers.a.event]\nid = [\"x\"]\n[admin] # mine\ntoken = \"{secret}\"\n"),
+        format!("[providers.a]\nsecrets = [{{ literal = \"{secret}\" }}]\n"),
+        format!("sources = {{ x = {{ provider = \"github\", secrets = [\"{secret}\"] }} }}\n"),
+        source(&format!("secrets = [\"one\"]\n{secret}==")),
         format!("[admin]\ntoken = {{ literal = \"{secret} \u{e9}\" }}\n{}", source("")),
         format!("listen = \"0.0.0.0:1\"\n[admin]\ntoken = {{ literal = \"{secret}\" }}\n{}", source("")),
         format!("database = \"postgres://user:{secret}@host/x\"\n{}", source("")),
@@ -198,7 +202,7 @@ fn nothing_that_holds_a_secret_shows_it_by_its_debug_form() {
         kept_headers: Vec::new(),
     };
     runtime();
-    let client = HttpClient::new().expect("a client");
+    let client = HttpClient::default();
     let of_handler = || HttpHandlerSettings {
         client: client.clone(),
         url: format!("http://127.0.0.1:9/?{}", canary("debug")).parse().expect("a URL"),

@@ -13,6 +13,7 @@ mod addresses;
 mod admin;
 mod breaker;
 mod canaries;
+mod certificates;
 mod cli;
 mod config;
 mod crash;

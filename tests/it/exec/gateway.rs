@@ -176,6 +176,18 @@ fn a_command_of_the_gateway_inherits_only_what_the_config_names() {
 }
 
 #[test]
+fn a_command_gets_no_socket_and_no_database_of_the_gateway() {
+    let cli = cli("", "");
+    cli.executable("deploy.sh", "#!/bin/sh\nls -l /proc/self/fd > told\n");
+    let serving = cli.serve(&[]);
+    play(&cli, &serving);
+    serving.process.stdout.line("[exit 0]");
+    let told = std::fs::read_to_string(cli.path("told")).expect("it ran");
+    assert!(told.contains(" 0 -> pipe:") && !told.contains("socket:") && !told.contains("hookgate.db"), "{told}");
+    serving.stop();
+}
+
+#[test]
 fn what_starts_a_command_is_no_command_that_is_listed() {
     let help = Cli::new().run(&["--help"]).expect(0).stdout;
     assert!(!help.contains("__exec"), "{help}");
