@@ -4,6 +4,7 @@ mod access;
 mod announce;
 mod bug;
 mod check;
+mod client;
 mod completions;
 mod deed;
 mod discard;

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Client;
 
+use super::client::client;
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
 use super::print::plain;
 use super::sign::{Shot, shoot};
@@ -20,8 +21,6 @@ use crate::preset::{Locator, Preset};
 pub(super) use args::ReplayArgs;
 use plan::{Planned, plan};
 
-/// Longest wait for an answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// Most deliveries under way in an open loop.
 const OPEN_LOOP_MAX: usize = 1024;
 /// Work that takes longer than this gets a progress bar.
@@ -113,8 +112,7 @@ fn base_url(settings: &Settings, args: &ReplayArgs) -> Result<String, Failure> {
 }
 
 async fn play(planned: &[Planned], args: &ReplayArgs, clock: &SystemClock, quiet: bool) -> Result<Vec<Played>, Failure> {
-    let client = Client::builder().no_proxy().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
-    let client = client.map_err(|error| Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {error}")))?;
+    let client = client(planned.iter().any(|one| one.url.starts_with("https:")))?;
     let total = planned.len() * args.times as usize;
     let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
     bar.set_style(

@@ -25,11 +25,13 @@ async fn assert_called(serving: &Serving, target: &Target, id: &str) {
 }
 
 #[tokio::test]
-async fn a_plain_service_is_called_where_there_are_no_certificates_and_no_encrypted_one_is_taken() {
+async fn a_plain_service_and_gateway_are_called_where_there_are_no_certificates_and_no_encrypted_one_is_taken() {
     let target = Target::start([]).await;
     let cli = trusting("nobody.pem", &target.url());
     let serving = cli.serve(&[]);
     assert_called(&serving, &target, "one").await;
+    cli.run(&["replay", "github/ping", "--to", &serving.url(), "--yes"]).expect(0);
+    target.call().await;
     cli.write("hookgate.toml", &config("https://localhost:9/hook"));
     cli.run(&["reload"]).fails(2, &["handler `billing`", "certificates", "SSL_CERT_FILE"]);
     assert_called(&serving, &target, "two").await;

@@ -1,17 +1,14 @@
 //! An admin listener: beside our database, or the one that `--gateway` names.
 
-use std::time::Duration;
-
-use reqwest::{Client, Method, Response, StatusCode, Url, header, redirect};
+use reqwest::{Client, Method, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
 
+use super::super::client::client;
 use super::super::exit::{Failure, NO, UNREACHABLE, USAGE};
 use super::super::print;
 use crate::config::Environment;
 use crate::model::{ReloadReport, Secret};
 
-/// Longest wait for an answer of the admin listener.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// Where the token of a named gateway is.
 const TOKEN: &str = "HOOKGATE_ADMIN_TOKEN";
 /// What every problem of ours begins with.
@@ -154,16 +151,6 @@ impl Remote {
             _ => Failure::new(UNREACHABLE, title),
         }
     }
-}
-
-/// A client that follows nobody anywhere: the token is for one listener.
-fn client(encrypted: bool) -> Result<Client, Failure> {
-    let builder = Client::builder().no_proxy().timeout(TIMEOUT).redirect(redirect::Policy::none());
-    let builder = if encrypted { builder } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| {
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {cause}"))
-    })
 }
 
 fn gateway_url(text: &str) -> Result<Url, Failure> {
