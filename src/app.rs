@@ -22,6 +22,9 @@ use standing::{Fixed, Known};
 /// How long the tasks of ended commands may take to be given back.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 
+/// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
+pub const FAILED_DRAIN: Duration = Duration::from_secs(1);
+
 /// Everything that runs, but for its listeners. A clone is cheap and the same gateway.
 #[derive(Clone)]
 pub struct Gateway(Arc<Parts>);

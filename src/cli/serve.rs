@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::{Failure, OK, STORE, UNREACHABLE};
 use super::reloader::Reloader;
 use super::{Global, access, announce, setup, voice};
-use crate::app::{Gateway, open_store};
+use crate::app::{FAILED_DRAIN, Gateway, open_store};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Flags, Keys, Limits};
 use crate::ledger::{Journal, Ledger};
@@ -24,9 +24,6 @@ use crate::web;
 const ONE_WORD: Duration = Duration::from_millis(300);
 /// Descriptors for everything but the public listener's connections: the store, handlers, the admin listener.
 const OTHER_DESCRIPTORS: u64 = 256;
-/// Longest wait for work in hand once the store has failed: what comes of it can no longer be recorded.
-const FAILED_DRAIN: Duration = Duration::from_secs(1);
-
 const EXAMPLES: &str = "Examples:
   hookgate serve                               the demo, on loopback
   hookgate serve -f http://127.0.0.1:9000/     the demo, with a service of yours

@@ -194,7 +194,7 @@ fn spoil(shot: &mut Shot, defect: &Defect, signed: &[String], now: Timestamp) {
         }
         Defect::Cut(name) => edit(shot, std::slice::from_ref(name), |value| {
             let digest = digest_at(&value);
-            value[..digest + (value.len() - digest) / 2].to_owned()
+            value[..value.floor_char_boundary(digest + (value.len() - digest) / 2)].to_owned()
         }),
     }
 }
@@ -224,15 +224,15 @@ fn digest_at(value: &str) -> usize {
 }
 
 fn changed_digest(mut value: String) -> String {
-    let at = digest_at(&value);
+    let at = value.floor_char_boundary(digest_at(&value));
     let other = match value.as_bytes().get(at) {
         Some(b'0') => "1",
         Some(b'A') => "B",
         Some(byte) if byte.is_ascii_hexdigit() && value[at..].bytes().all(|byte| byte.is_ascii_hexdigit()) => "0",
         _ => "A",
     };
-    if at < value.len() {
-        value.replace_range(at..=at, other);
+    if let Some(changed) = value[at..].chars().next() {
+        value.replace_range(at..at + changed.len_utf8(), other);
     }
     value
 }
@@ -240,6 +240,14 @@ fn changed_digest(mut value: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_no_ascii_is_spoilt_without_a_panic() {
+        for value in ["", "é", "v1=é", "v1=0é", "t=1,v1=ééé"] {
+            let changed = changed_digest(value.to_owned());
+            assert!(value.is_empty() || changed != value, "{value}");
+        }
+    }
 
     #[test]
     fn a_changed_or_cut_signature_keeps_its_form() {

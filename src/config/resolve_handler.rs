@@ -176,7 +176,7 @@ pub(super) fn check_resign(written: &ConfigText, sources: &[SourceSettings]) -> 
                 format!("`resign` cannot sign for source `{}` ({})", source.name, source.preset.title()),
             )
             .help(
-                "it needs a symmetric scheme with its time outside the body; name the handler's `sources`, or leave `resign` out",
+                "it needs a symmetric scheme with its time outside the body, and nothing of it in the query; name the handler's `sources`, or leave `resign` out",
             ));
         }
     }

@@ -123,12 +123,15 @@ impl OpenError {
         Self::Config { message: message.into() }
     }
 
-    /// With the line of the config text, where it stands in one.
+    /// All that is wrong, a line each, with the line of the config text where it stands in one.
     pub(super) fn of_config(error: &ConfigError, text: &str) -> Self {
-        let before = error.span.as_ref().and_then(|span| text.get(..span.start));
-        let line = before.map(|before| format!("line {} of the config: ", before.matches('\n').count() + 1));
-        let help = error.help.as_ref().map(|help| format!("; {help}"));
-        Self::said([line.unwrap_or_default(), error.message.clone(), help.unwrap_or_default()].concat())
+        let one = |error: &ConfigError| {
+            let before = error.span.as_ref().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| format!("line {} of the config: ", before.matches('\n').count() + 1));
+            let help = error.help.as_ref().map(|help| format!("; {help}"));
+            [line.unwrap_or_default(), error.message.clone(), help.unwrap_or_default()].concat()
+        };
+        Self::said(error.all().map(one).collect::<Vec<_>>().join("\n"))
     }
 }
 

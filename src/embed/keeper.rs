@@ -22,9 +22,6 @@ use crate::sync::Mutex;
 
 /// Threads for the outbox and its timers. Handlers that block take blocking threads, of which there may be many more.
 const WORKERS: usize = 2;
-/// Longest wait for calls in hand once the store has failed: what comes of them can no longer be recorded.
-const FAILED_DRAIN: Duration = Duration::from_secs(1);
-
 /// What a gateway is made of.
 pub(super) struct Parts {
     pub(super) settings: Settings,
@@ -65,7 +62,7 @@ fn keep(parts: impl FnOnce() -> Result<Parts, OpenError>, tell: oneshot::Sender<
             _ = stopped => {}
             () = tell_of_failure(&store) => {}
         }
-        let drain = if matches!(store.state(), StoreState::Failed(_)) { FAILED_DRAIN } else { Duration::MAX };
+        let drain = if matches!(store.state(), StoreState::Failed(_)) { app::FAILED_DRAIN } else { Duration::MAX };
         gateway.stop_calling(settings.drain.min(drain)).await;
         gateway.close().await;
     });

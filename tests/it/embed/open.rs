@@ -38,6 +38,7 @@ async fn what_is_wrong_is_refused_by_name_and_nothing_is_made() {
         (good().handler_with(billing().sources(["strpe"])), &["handler `billing`", "`strpe`", "did you mean `stripe`?"]),
         (good().handler_with(billing().timeout(s(0))), &["handler `billing`", "`timeout`"]),
         (good().handler_with(billing().concurrency(0)), &["handler `billing`", "`concurrency`"]),
+        (good().handler("Bill!", ["*"], nothing).handler_with(billing().concurrency(0)), &["handler `Bill!`", "`concurrency`"]),
         (good().handler_with(billing().retry([s(u64::MAX / 2)])), &["handler `billing`", "`retry`"]),
         (good().http_handler("crm", ["*"], "ftp://127.0.0.1/"), &["handler `crm`", "http"]),
         (good().config_toml("[limits]\nin_fligt = 1\n"), &["line 2 of the config", "in_fligt", "did you mean `in_flight`?"]),
