@@ -47,7 +47,7 @@ pub use resolve::{DEFAULT_DATABASE, DEFAULT_FILE, Flags, Keys, file_path, load, 
 pub(crate) use resolve_limits::default_body_limit;
 pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;
-pub(crate) use secrets::load_secret;
+pub(crate) use secrets::{by_slot, load_secret};
 
 /// Whether both listeners are on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

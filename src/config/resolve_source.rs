@@ -149,12 +149,13 @@ fn verifier(
     secrets: &[NamedSecret],
     context: &SourceContext<'_>,
 ) -> Result<Verifier, ConfigError> {
-    let found = secrets.iter().filter_map(|named| Some((named.slot.clone(), named.secret.clone()?))).collect();
+    let (found, awaited) = secrets::by_slot(secrets);
     Verifier::new(VerifierSettings {
         source: source.clone(),
         preset: Arc::clone(preset),
         secrets: found,
-        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()).or_else(|| signed_alone(preset, secrets)),
+        awaited,
+        allow: text.allow.as_ref().map(|ids| ids.get_ref().clone()),
         tolerance: resolve_limits::tolerance(text)?,
         params: text.params.clone(),
         kept_headers: context.kept.to_vec(),
@@ -166,15 +167,6 @@ fn verifier(
         let span = culprit.unwrap_or_else(|| name.span());
         ConfigError::at(span, format!("source `{source}`: {error}"))
     })
-}
-
-/// The checks that compute something, where the file names a secret for one: while that secret is not there the source waits for it,
-/// and a token that was configured beside it is no way in.
-fn signed_alone(preset: &Preset, secrets: &[NamedSecret]) -> Option<Vec<String>> {
-    let is_named = |slot: &str| secrets.iter().any(|named| named.slot == slot);
-    let (sent, signed): (Vec<_>, Vec<_>) = preset.allowed(None).into_iter().partition(|check| check.algorithm.is_credential());
-    let applies = !sent.is_empty() && signed.iter().any(|check| is_named(&check.slot));
-    applies.then(|| signed.iter().map(|check| check.id.to_string()).collect())
 }
 
 /// Secrets that are named and absent, or short enough to be guessed.
@@ -252,10 +244,12 @@ pub(crate) fn preset_ack(preset: &Preset) -> Ack {
 /// The demo's source of a preset, from a secret in hand.
 pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<SourceSettings, ConfigError> {
     let name = SourceName::parse(preset.name()).map_err(|error| ConfigError::plain(error.to_string()))?;
+    let (secrets, awaited) = secrets::by_slot(std::slice::from_ref(&secret));
     let verifier = Verifier::new(VerifierSettings {
         source: name.clone(),
         preset: Arc::clone(preset),
-        secrets: secret.secret.clone().map(|bytes| (secret.slot.clone(), bytes)).into_iter().collect(),
+        secrets,
+        awaited,
         allow: None,
         tolerance: None,
         params: BTreeMap::new(),

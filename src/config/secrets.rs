@@ -31,6 +31,13 @@ pub struct NamedSecret {
     pub secret: Option<Secret>,
 }
 
+/// The secrets that are there, by slot, and the slots of those that are not.
+pub(crate) fn by_slot(secrets: &[NamedSecret]) -> (Vec<(String, Secret)>, Vec<String>) {
+    let found = secrets.iter().filter_map(|named| Some((named.slot.clone(), named.secret.clone()?)));
+    let awaited = secrets.iter().filter(|named| named.secret.is_none()).map(|named| named.slot.clone());
+    (found.collect(), awaited.collect())
+}
+
 /// Loads every secret that a configuration names, and gathers what is doubtful about them.
 pub(super) struct Reader<'a> {
     env: &'a Environment,

@@ -29,6 +29,8 @@ pub struct VerifierSettings {
     pub preset: Arc<Preset>,
     /// Its secrets by slot, the newest first.
     pub secrets: Vec<(String, Secret)>,
+    /// Slots that a secret is named for which is not there yet.
+    pub awaited: Vec<String>,
     /// The checks that it allows. None: the first of each slot.
     pub allow: Option<Vec<String>>,
     /// How far a signed time may lie on either side of now. None: as the preset says; zero: it is not looked at.
@@ -63,7 +65,7 @@ impl Verifier {
     /// [`KeyError`] where settings and preset do not fit.
     pub fn new(settings: VerifierSettings) -> Result<Self, KeyError> {
         judge(&settings)?;
-        let VerifierSettings { source, preset, secrets, allow, tolerance, params, kept_headers } = settings;
+        let VerifierSettings { source, preset, secrets, awaited, allow, tolerance, params, kept_headers } = settings;
         let mut fingerprints: Vec<(String, Fingerprint, bool)> =
             secrets.iter().map(|(slot, secret)| (slot.clone(), fingerprint(secret), false)).collect();
         let allowed: Vec<Arc<str>> = preset.allowed(allow.as_deref()).iter().map(|check| Arc::clone(&check.id)).collect();
@@ -81,7 +83,7 @@ impl Verifier {
             }
         }
         if allow.is_none() {
-            forbid_downgrade(&preset, &mut checks);
+            forbid_downgrade(&preset, &awaited, &mut checks);
         }
         let compared: Vec<&str> = preset.handshakes().iter().flat_map(Handshake::compared_slots).collect();
         for (number, (_, secret)) in secrets.iter().enumerate().filter(|(_, (slot, _))| compared.contains(&&**slot)) {
@@ -293,11 +295,14 @@ fn read_once(preset: &Preset, checks: &[ArmedCheck]) -> Vec<Box<str>> {
     names
 }
 
-/// Where a signature can be demanded, a secret that is merely sent proves nothing: leaving the signature out must not be a way in.
-fn forbid_downgrade(preset: &Preset, checks: &mut Vec<ArmedCheck>) {
-    let is_credential = |armed: &ArmedCheck| armed.rules(preset).algorithm.is_credential();
-    if checks.iter().any(|armed| !is_credential(armed)) {
-        checks.retain(|armed| !is_credential(armed));
+/// Where a signature can be demanded, a secret that is merely sent proves nothing: leaving the signature out must not be a way in, nor
+/// while the secret of the signature is not there yet.
+fn forbid_downgrade(preset: &Preset, awaited: &[String], checks: &mut Vec<ArmedCheck>) {
+    let signs = |check: &Check| !check.algorithm.is_credential();
+    let is_awaited = |check: &&Check| signs(check) && awaited.iter().any(|slot| **slot == *check.slot);
+    let demanded = checks.iter().any(|armed| signs(armed.rules(preset))) || preset.allowed(None).iter().any(is_awaited);
+    if demanded {
+        checks.retain(|armed| signs(armed.rules(preset)));
     }
 }
 

@@ -196,6 +196,7 @@ fn nothing_that_holds_a_secret_shows_it_by_its_debug_form() {
         source: settings.sources[0].name.clone(),
         preset: std::sync::Arc::clone(&settings.sources[0].preset),
         secrets: vec![("signing".to_owned(), secret())],
+        awaited: Vec::new(),
         allow: None,
         tolerance: None,
         params: std::collections::BTreeMap::new(),

@@ -241,6 +241,15 @@ async fn a_signing_secret_that_is_named_but_not_there_lets_no_token_in() {
 }
 
 #[test]
+fn a_capture_is_judged_as_the_gateway_would_while_a_signing_secret_is_not_there() {
+    let both = "secrets = [{ env = \"HOOKGATE_TEST_IS_NOT_SET\" }, { literal = \"canary-token-of-gitlab-0123456789\", slot = \"token\" }]";
+    let cli = Cli::with_config(&format!("[sources.gitlab]\nprovider = \"gitlab\"\n{both}\n"));
+    std::fs::write(cli.path("request.http"), gitlab(TOKEN, "one", b"{}")).expect("the directory is there");
+    let told = cli.run(&["verify", "request.http", "--source", "gitlab", "--json"]).expect(1).json();
+    assert_eq!((&told[0]["reason"], &told[0]["answer"]["status"]), (&"source-not-ready".into(), &503.into()), "{told:?}");
+}
+
+#[test]
 fn an_unsigned_source_is_warned_of_wherever_it_is_looked_at() {
     let provider = "[[providers.open.check]]\nkind = \"none\"\n[providers.open.event]\nid = [\"{body:/id}\"]\n[sources.open]\nprovider = \"open\"\n";
     Cli::with_config(provider).run(&["check"]).fails(2, &["nothing proves", "allow = [\"default\"]"]);

@@ -285,6 +285,7 @@ fn verifier_of(source: &SourceSettings, args: &ReplayArgs) -> Result<Arc<Verifie
         source: source.name.clone(),
         preset: Arc::clone(&source.preset),
         secrets: vec![(slot.to_owned(), secret)],
+        awaited: Vec::new(),
         allow: source.allow.clone(),
         tolerance: None,
         params: source.params.clone(),

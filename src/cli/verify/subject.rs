@@ -8,7 +8,7 @@ use crate::cli::exit::{Failure, USAGE};
 use crate::cli::{Global, providers, setup};
 use crate::config::{self, Environment, Keys, NamedSecret, SecretText, Settings, SourceSettings, nearest};
 use crate::fixture::RecordedRequest;
-use crate::model::{Ack, Secret, SourceName};
+use crate::model::{Ack, SourceName};
 use crate::preset::Preset;
 use crate::verify::{KeyError, Verifier, VerifierSettings};
 
@@ -99,11 +99,13 @@ pub(super) fn find(global: &Global, args: &VerifyArgs, request: &RecordedRequest
 fn of_source(settings: &Settings, place: usize, args: &VerifyArgs) -> Subject {
     let source: &SourceSettings = &settings.sources[place];
     let others = settings.sources.iter().filter(|other| other.name != source.name && !other.verifier.is_pending());
+    let (found, awaited) = config::by_slot(&source.secrets);
     Subject {
         settings: VerifierSettings {
             source: source.name.clone(),
             preset: Arc::clone(&source.preset),
-            secrets: loaded(&source.secrets),
+            secrets: found,
+            awaited,
             allow: if args.allow.is_empty() { source.allow.clone() } else { Some(args.allow.clone()) },
             tolerance: source.tolerance,
             params: source.params.clone(),
@@ -126,11 +128,13 @@ fn of_provider(global: &Global, args: &VerifyArgs, name: &str) -> Result<Subject
     let preset = providers::find(&presets, name)?;
     let secrets = secrets(args, preset)?;
     let source = SourceName::parse(name).map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    let (found, awaited) = config::by_slot(&secrets);
     Ok(Subject {
         settings: VerifierSettings {
             source,
             preset: Arc::clone(preset),
-            secrets: loaded(&secrets),
+            secrets: found,
+            awaited,
             allow: (!args.allow.is_empty()).then(|| args.allow.clone()),
             tolerance: None,
             params: args.param.iter().cloned().collect(),
@@ -143,10 +147,6 @@ fn of_provider(global: &Global, args: &VerifyArgs, name: &str) -> Result<Subject
         ack: config::preset_ack(preset),
         others: Vec::new(),
     })
-}
-
-fn loaded(secrets: &[NamedSecret]) -> Vec<(String, Secret)> {
-    secrets.iter().filter_map(|named| Some((named.slot.clone(), named.secret.clone()?))).collect()
 }
 
 /// Every secret that was named must be there.

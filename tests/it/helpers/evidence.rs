@@ -85,6 +85,7 @@ fn verifier(source_name: &str) -> Arc<Verifier> {
             source: source.clone(),
             preset: Arc::clone(&ORDERS),
             secrets: vec![("signing".to_owned(), Secret::new(SECRET.into()).expect("not empty"))],
+            awaited: Vec::new(),
             allow: None,
             tolerance: None,
             params: BTreeMap::new(),

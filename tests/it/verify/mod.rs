@@ -104,6 +104,7 @@ pub(crate) fn settings_by_slot(preset: Arc<Preset>, secrets: &[(&str, &str)]) ->
         source: SourceName::parse("here").expect("a name"),
         preset,
         secrets: secrets.iter().map(secret).collect(),
+        awaited: Vec::new(),
         allow: None,
         tolerance: None,
         params: BTreeMap::new(),
