@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::embedded::unplaced;
 use super::error::ConfigError;
+use super::file::{ConfigText, SecretText};
 use super::resolve::{
     self, DEFAULT_ADMIN_LISTEN, DEFAULT_BUSY_TIMEOUT, DEFAULT_DRAIN, DEFAULT_LISTEN, DEFAULT_MIN_FREE, Flags, Keys,
 };
@@ -11,7 +13,7 @@ use super::resolve_handler::{self, HandlerContext};
 use super::{
     Environment, HandlerKind, Loopback, NamedSecret, Settings, resolve_limits, resolve_retention, resolve_source, secrets,
 };
-use crate::model::{HandlerName, Secret};
+use crate::model::HandlerName;
 use crate::preset;
 
 /// The demo's sources: preset, and the variable that may hold its secret.
@@ -22,14 +24,14 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
     let admin = resolve::address(flags.admin_listen, env, "HOOKGATE_ADMIN_LISTEN", None, DEFAULT_ADMIN_LISTEN)?;
     let admin_listen = loopback("admin-listen", admin)?;
     let database = resolve::database(flags, env, None)?;
+    let reader = secrets::Reader::new(env, Loopback::Yes, keys, false);
     let mut sources = Vec::new();
     for (name, variable) in SOURCES {
         let preset = preset::builtin(name).ok_or_else(|| ConfigError::plain(format!("no preset `{name}`")))?;
-        let secret = secret(env, variable, &database, &format!("{name}-secret"), keys)?;
-        sources.push(resolve_source::of_demo(&preset, secret)?);
+        let secret = secret(&reader, variable, &database, &format!("{name}-secret"))?;
+        sources.push(resolve_source::of_demo(&preset, secret, &reader)?);
     }
     let names = SOURCES.iter().map(|(name, _)| *name).collect();
-    let reader = secrets::Reader::new(env, Loopback::Yes, keys, false);
     let context = HandlerContext { reader: &reader, database: &database, sources: &names };
     let handler = match &flags.forward_to {
         Some(url) => resolve_handler::forward_to(url, &context)?,
@@ -42,7 +44,7 @@ pub(super) fn settings(flags: &Flags, env: &Environment, keys: Keys) -> Result<S
         file: None,
         listen,
         admin_listen,
-        admin_token: resolve::admin_token_of(env)?,
+        admin_token: resolve::admin_token(&ConfigText::default(), &reader)?,
         public_url: None,
         database,
         require_database: false,
@@ -67,17 +69,17 @@ fn loopback(flag: &str, address: SocketAddr) -> Result<SocketAddr, ConfigError> 
     .help("write a config with your sources and their secrets, see the README"))
 }
 
-fn secret(env: &Environment, variable: &str, database: &Path, file: &str, keys: Keys) -> Result<NamedSecret, ConfigError> {
-    let slot = "signing".to_owned();
-    if let Some(bytes) = env.bytes(variable) {
-        let secret = Secret::new(bytes).map_err(|error| {
-            ConfigError::plain(format!("{variable} {error}")).help("give it the provider's secret, or unset it to have one made")
-        })?;
-        return Ok(NamedSecret { slot, origin: format!("env {variable}"), secret: Some(secret) });
+fn secret(reader: &secrets::Reader<'_>, variable: &str, database: &Path, file: &str) -> Result<NamedSecret, ConfigError> {
+    let text = SecretText { env: Some(variable.to_owned()), ..SecretText::default() };
+    let named = reader.load(&unplaced(text)).map_err(|error| {
+        ConfigError { span: None, ..error }.help("give it the provider's secret, or unset it to have one made")
+    })?;
+    if named.secret.is_some() {
+        return Ok(named);
     }
-    if keys != Keys::Make && !secrets::beside(database, file).exists() {
+    if reader.keys() != Keys::Make && !secrets::beside(database, file).exists() {
         let origin = format!("file {} (made by the first `serve`)", secrets::beside(database, file).display());
-        return Ok(NamedSecret { slot, origin, secret: None });
+        return Ok(NamedSecret { origin, ..named });
     }
     secrets::generated(database, file)
 }

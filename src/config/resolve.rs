@@ -249,7 +249,7 @@ pub(super) fn database(flags: &Flags, env: &Environment, written: Option<&Spanne
 
 /// The variable goes first. A token that is named must be there: without it the admin listener would be open to every process of the
 /// machine. Commands that only ask may go on; a listener that wants it will say so.
-fn admin_token(written: &ConfigText, reader: &secrets::Reader<'_>) -> Result<Option<Secret>, ConfigError> {
+pub(super) fn admin_token(written: &ConfigText, reader: &secrets::Reader<'_>) -> Result<Option<Secret>, ConfigError> {
     if let Some(token) = admin_token_of(reader.env())? {
         return strong(reader, None, token);
     }
@@ -277,7 +277,7 @@ fn strong(reader: &secrets::Reader<'_>, place: Option<Range<usize>>, token: Secr
 }
 
 /// The token in its variable, where that is set.
-pub(super) fn admin_token_of(env: &Environment) -> Result<Option<Secret>, ConfigError> {
+fn admin_token_of(env: &Environment) -> Result<Option<Secret>, ConfigError> {
     let Some(bytes) = env.bytes("HOOKGATE_ADMIN_TOKEN") else { return Ok(None) };
     let token = Secret::new(bytes).map_err(|error| ConfigError::plain(format!("HOOKGATE_ADMIN_TOKEN {error}")))?;
     if is_presentable(&token) {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::error::ConfigError;
 use super::file::{OnMismatchText, ReplayGuardText, SourceText};
 use super::{Limits, NamedSecret, SourceSettings, addresses, resolve_limits, secrets};
-use crate::model::{Ack, SourceName, TypeGlob};
+use crate::model::{Ack, Fingerprint, SourceName, TypeGlob};
 use crate::preset::Preset;
 use crate::verify::{Verifier, VerifierSettings};
 
@@ -182,14 +182,16 @@ fn warn_of_secrets(
     for (written, named) in text.secrets.iter().zip(secrets) {
         let weakness = match named.secret.as_ref().and_then(|_| found.next()) {
             None => format!("source {source}: no secret in {}", named.origin),
-            Some((_, fingerprint, true)) => {
-                format!("source {source}: the secret {fingerprint} has under 16 bytes, so it can be guessed")
-            }
+            Some((_, fingerprint, true)) => short(source, fingerprint),
             Some(_) => continue,
         };
         reader.weak(Some(written.span()), weakness)?;
     }
     Ok(())
+}
+
+fn short(source: &SourceName, fingerprint: &Fingerprint) -> String {
+    format!("source {source}: the secret {fingerprint} has under 16 bytes, so it can be guessed")
 }
 
 /// A source that nothing proves, and secrets that prove nothing.
@@ -242,7 +244,11 @@ pub(crate) fn preset_ack(preset: &Preset) -> Ack {
 }
 
 /// The demo's source of a preset, from a secret in hand.
-pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<SourceSettings, ConfigError> {
+pub(super) fn of_demo(
+    preset: &Arc<Preset>,
+    secret: NamedSecret,
+    reader: &secrets::Reader<'_>,
+) -> Result<SourceSettings, ConfigError> {
     let name = SourceName::parse(preset.name()).map_err(|error| ConfigError::plain(error.to_string()))?;
     let (secrets, awaited) = secrets::by_slot(std::slice::from_ref(&secret));
     let verifier = Verifier::new(VerifierSettings {
@@ -256,6 +262,9 @@ pub(super) fn of_demo(preset: &Arc<Preset>, secret: NamedSecret) -> Result<Sourc
         kept_headers: Vec::new(),
     })
     .map_err(|error| ConfigError::plain(format!("source `{name}`: {error}")))?;
+    for (_, fingerprint, _) in verifier.fingerprints().iter().filter(|(_, _, is_short)| *is_short) {
+        reader.weak(None, short(&name, fingerprint))?;
+    }
     let rule = preset.ack();
     Ok(SourceSettings {
         body_limit: resolve_limits::default_body_limit(preset),

@@ -336,6 +336,23 @@ fn start_and_check_name_every_secret_by_its_fingerprint_and_say_what_is_pending(
 }
 
 #[test]
+fn the_demo_warns_of_weak_secrets_as_a_config_does() {
+    let cli = Cli::new().env("GITHUB_WEBHOOK_SECRET", "short ").env("HOOKGATE_ADMIN_TOKEN", "a-token");
+    let warnings = [
+        format!("the admin token {} has under 16 bytes", print_of("a-token")),
+        "the secret of env GITHUB_WEBHOOK_SECRET begins or ends with white space".to_owned(),
+        format!("source github: the secret {} has under 16 bytes", print_of("short ")),
+    ];
+    let told = cli.run(&["check"]).expect(0);
+    let started = cli.serve(&[]).stop().expect(0);
+    for output in [told, started] {
+        warnings.iter().for_each(|words| assert!(output.stderr.contains(words), "{words}: {}", output.stderr));
+    }
+    let empty = Cli::new().env("GITHUB_WEBHOOK_SECRET", " ");
+    empty.run(&["check"]).fails(2, &["GITHUB_WEBHOOK_SECRET", "unset it to have one made"]);
+}
+
+#[test]
 fn log_show_names_the_secret_that_matched() {
     let cli = Cli::with_config(SOURCES);
     let serving = cli.serve(&[]);
