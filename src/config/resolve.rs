@@ -22,7 +22,6 @@ use crate::preset::{self, Preset};
 use crate::verify::{KEY_BYTES_SHORT, fingerprint};
 
 /// The config file that is read where none is named, if it is there.
-/// The config file where none is named.
 pub const DEFAULT_FILE: &str = "hookgate.toml";
 
 /// What the command line says. It goes before the environment, which goes before the file.
