@@ -2,9 +2,7 @@
 
 use super::{HandlerSettings, SourceSettings};
 use crate::model::TypeGlob;
-
-/// The type of an event whose own cannot be read.
-const TYPE_UNKNOWN: &str = "unknown";
+use crate::verify::TYPE_UNKNOWN;
 
 /// A sentence for each.
 pub(super) fn of(sources: &[SourceSettings], handlers: &[HandlerSettings]) -> Vec<String> {

@@ -27,7 +27,7 @@ pub use admitted::Admitted;
 pub use handshake::{Passed, Reply};
 pub use key::{KEY_BYTES_SHORT, KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
-pub use verifier::{Verifier, VerifierSettings};
+pub use verifier::{TYPE_UNKNOWN, Verifier, VerifierSettings};
 
 /// Most signatures that one request may offer.
 pub const CANDIDATES_MAX: usize = candidates::CANDIDATES_MAX;

@@ -16,7 +16,7 @@ use crate::model::{Delivery, Fingerprint, Headers, Secret, SourceName, Timestamp
 use crate::preset::{Algorithm, Check, Handshake, Locator, Preset};
 
 /// The type of an event whose own cannot be read.
-const TYPE_UNKNOWN: &str = "unknown";
+pub const TYPE_UNKNOWN: &str = "unknown";
 /// Headers that are kept beside those that the preset names.
 const KEPT_ALWAYS: [&str; 2] = ["content-type", "user-agent"];
 
