@@ -38,16 +38,24 @@ impl Faults {
         self.0.push(error);
     }
 
-    /// Ends where something was wrong, in the order of the file; what has no place comes first.
-    pub(super) fn judge(self) -> Result<(), ConfigError> {
-        let mut all = self.0;
-        all.sort_by_key(|error| error.span.as_ref().map(|span| span.start));
-        if all.is_empty() {
-            return Ok(());
-        }
-        let first = all.remove(0);
-        Err(ConfigError { more: all, ..first })
+    /// Ends where something was wrong.
+    pub(super) fn judge(mut self) -> Result<(), ConfigError> {
+        self.0.pop().map_or(Ok(()), |last| Err(in_order(last, self.0)))
     }
+
+    /// Ends with this one and all before it: what else is wrong cannot be told without what this one spoils.
+    pub(super) fn end_with(&mut self, error: ConfigError) -> ConfigError {
+        in_order(error, std::mem::take(&mut self.0))
+    }
+}
+
+/// In the order of the file; what has no place comes first.
+fn in_order(mut last: ConfigError, mut all: Vec<ConfigError>) -> ConfigError {
+    all.append(&mut last.more);
+    all.push(last);
+    all.sort_by_key(|error| error.span.as_ref().map(|span| span.start));
+    let first = all.remove(0);
+    ConfigError { more: all, ..first }
 }
 
 /// Who has to act.

@@ -141,10 +141,7 @@ pub(super) fn meant(
     mut faults: Faults,
 ) -> Result<Settings, ConfigError> {
     let Listeners { listen, admin_listen, admin_token, reader } = listeners;
-    let database = database(flags, reader.env(), written.database.as_ref())?;
-    // A source of a provider that is none would be wrong for that alone.
-    let presets = presets(written)?;
-    let mut warnings: Vec<String> = presets.1;
+    let database = database(flags, reader.env(), written.database.as_ref()).map_err(|error| faults.end_with(error))?;
     let mut all_handlers = Vec::new();
     let source_names: BTreeSet<&str> = written.sources.keys().map(|name| name.get_ref().as_str()).collect();
     let context = HandlerContext { reader: &reader, database: &database, sources: &source_names };
@@ -156,15 +153,16 @@ pub(super) fn meant(
         faults.keep(resolve_handler::check_forward_to(written));
         all_handlers.extend(faults.keep(resolve_handler::forward_to(url, &context)));
     }
+    // Sources are judged by both.
+    let (presets, mut warnings) = presets(written).map_err(|error| faults.end_with(error))?;
+    let limits = resolve_limits::limits(&written.limits).map_err(|error| faults.end_with(error))?;
     if reader.keys() != Keys::Leave {
         warnings.extend(resolve_exec::warnings(&all_handlers));
     }
     let kept = resolve_handler::forwarded_names(&all_handlers);
-    // Sources are judged by the limits.
-    let limits = resolve_limits::limits(&written.limits)?;
     let proxies = written.trusted_proxies.as_ref().map(|list| addresses::networks("trusted_proxies", list)).transpose();
     let proxies = faults.keep(proxies).flatten().unwrap_or_default();
-    let context = SourceContext { reader: &reader, presets: &presets.0, kept: &kept, limits, trusted_proxies: &proxies };
+    let context = SourceContext { reader: &reader, presets: &presets, kept: &kept, limits, trusted_proxies: &proxies };
     let mut sources = Vec::new();
     for (name, source) in &written.sources {
         let resolved = resolve_source::resolve(name, source, &context, &mut warnings);

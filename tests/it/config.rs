@@ -193,6 +193,16 @@ fn a_config_without_a_source_is_refused() {
 }
 
 #[test]
+fn what_spoils_the_rest_is_told_with_what_was_found_before_it() {
+    let spoilt = [("[providers.stripe]\n", "is a built-in provider"), ("[limits]\nin_flight = 0\n", "in_flight")];
+    for (spoils, words) in spoilt {
+        let error = read(&format!("{spoils}{}", handled("concurrency = 0"))).map(|_| ()).expect_err(words);
+        let told: Vec<&str> = error.all().map(|error| error.message.as_str()).collect();
+        assert!(told.len() >= 2 && told[0].contains(words) && told.iter().any(|told| told.contains("concurrency")), "{told:?}");
+    }
+}
+
+#[test]
 fn an_empty_or_undecodable_secret_is_an_error_in_every_place() {
     for empty in ["", " ", "\\n", "\\t \\n"] {
         let (place, message, _) = wrong(&source(&format!("secrets = [{{ literal = \"{empty}\" }}]")));
