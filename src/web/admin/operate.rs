@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{asked, by_key};
 use crate::app::Gateway;
 use crate::gateway::{BulkRequest, RedriveRequest, bulk, discard, redrive};
+use crate::ledger::LedgerError;
 use crate::model::REPORT_VERSION;
 use crate::web::operate::{BulkBody, BulkReport, DiscardBody, DiscardReport, StatsQuery};
 use crate::web::{InvalidQuery, RedriveBody, RedriveReport, answer};
@@ -88,6 +89,7 @@ pub(super) async fn stats(gateway: web::Data<Gateway>, request: HttpRequest) -> 
             report.complete(gateway.routes().handlers());
             answer::json(&report)
         }
+        Err(LedgerError::NotFound) => answer::plain_problem(404, "not-found", "No source has this name, and none ever had"),
         Err(error) => answer::of_ledger_error(&error),
     }
 }
