@@ -22,6 +22,7 @@ use crate::sync::Mutex;
 
 /// Threads for the outbox and its timers. Handlers that block take blocking threads, of which there may be many more.
 const WORKERS: usize = 2;
+
 /// What a gateway is made of.
 pub(super) struct Parts {
     pub(super) settings: Settings,

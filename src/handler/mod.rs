@@ -61,19 +61,7 @@ impl Call {
         let ours = |name: &str| name.starts_with("hookgate-") || name == "idempotency-key";
         self.headers.iter().filter(move |(name, _)| !ours(name) && !Headers::is_of_connection(name))
     }
-}
 
-impl fmt::Debug for Call {
-    /// Of the body its length alone.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { handler, source, event_id, attempt, .. } = self;
-        let mut told = f.debug_struct("Call");
-        told.field("handler", handler).field("source", source).field("event_id", event_id).field("attempt", attempt);
-        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
-    }
-}
-
-impl Call {
     /// What every handler is told of the event and the call, by the names of headers. All of it is visible ASCII by its own rules.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = vec![
@@ -90,6 +78,16 @@ impl Call {
             facts.push(("hookgate-redrive", self.redrives.to_string()));
         }
         facts
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Of the body its length alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handler, source, event_id, attempt, .. } = self;
+        let mut told = f.debug_struct("Call");
+        told.field("handler", handler).field("source", source).field("event_id", event_id).field("attempt", attempt);
+        told.field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The admin API's first floor: health, deliveries, events, redrive; discards, deeds by filter and counts in `operate`.
+//! The admin API's first floor: health, deliveries, events; redrives, discards and counts in `operate`.
 
 mod operate;
 pub(super) mod running;
@@ -10,12 +10,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::query::{DeliveryQuery, EventQuery, InvalidQuery, RedriveBody, RedriveReport};
+use super::query::{DeliveryQuery, EventQuery, InvalidQuery};
 use super::{answer, purge, unread};
 use crate::app::Gateway;
-use crate::gateway::{RedriveRequest, redrive};
 use crate::ledger::{DeliveryFilter, EventName, StoreState};
-use crate::model::{DeliveryId, EventReport, REPORT_VERSION, SourceName};
+use crate::model::{DeliveryId, EventReport, SourceName};
 
 /// Every path of it.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -32,7 +31,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         // Before the events by key: these are no keys.
         web::resource("/api/v1/events/redrive").post(operate::redrive_all),
         web::resource("/api/v1/events/discard").post(operate::discard_all),
-        web::resource("/api/v1/events/{key}/redrive").post(redrive_event),
+        web::resource("/api/v1/events/{key}/redrive").post(operate::redrive_event),
         web::resource("/api/v1/events/{key}/discard").post(operate::discard_event),
         web::resource("/api/v1/purge").post(purge::purge),
     ];
@@ -160,20 +159,6 @@ async fn body(gateway: web::Data<Gateway>, key: web::Path<Uuid>) -> HttpResponse
         Ok(Some(None)) => answer::of_ledger_error(&crate::ledger::LedgerError::BodyPurged),
         Ok(None) => missing(),
         Err(error) => answer::of_ledger_error(&error),
-    }
-}
-
-async fn redrive_event(gateway: web::Data<Gateway>, key: web::Path<Uuid>, body: actix_web::Result<web::Bytes>) -> HttpResponse {
-    let asked =
-        body.map_err(|error| error.to_string()).and_then(|body| RedriveBody::read(&body).map_err(|error| error.to_string()));
-    let RedriveBody { handler, to_handler, force } = match asked {
-        Ok(asked) => asked,
-        Err(reason) => return answer::plain_problem(400, "bad-request", &reason),
-    };
-    let request = RedriveRequest { handler, to_handler, force };
-    match redrive(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
-        Ok(done) => answer::json(&RedriveReport { v: REPORT_VERSION, tasks: done.tasks }),
-        Err(error) => answer::of_redrive_error(&error),
     }
 }
 

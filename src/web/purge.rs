@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::answer;
+use super::query::object;
 use crate::app::Gateway;
 use crate::ledger::Purged;
 use crate::model::REPORT_VERSION;
@@ -32,10 +33,7 @@ impl From<Purged> for PurgeReport {
 
 /// Takes no body, or an empty object.
 pub(super) async fn purge(gateway: web::Data<Gateway>, body: actix_web::Result<web::Bytes>) -> HttpResponse {
-    let nothing = |body: &[u8]| {
-        body.trim_ascii().is_empty()
-            || serde_json::from_slice(body).is_ok_and(|body: serde_json::Map<_, serde_json::Value>| body.is_empty())
-    };
+    let nothing = |body: &[u8]| object::<serde_json::Map<_, serde_json::Value>>(body).is_ok_and(|asked| asked.is_empty());
     match body {
         Ok(body) if nothing(&body) => {}
         Ok(_) => return answer::plain_problem(400, "bad-request", "a purge is asked nothing: leave the body out"),

@@ -299,5 +299,6 @@ async fn the_counts_of_the_api_have_every_field() {
         let answer = gateway.ask("GET", &format!("/api/v1/stats?{query}"), &Fields::new(), b"").await;
         assert_eq!(answer.status, status, "{query}");
         problem(&answer);
+        assert!(!answer.text().contains("event"), "it is asked of a source: {}", answer.text());
     }
 }

@@ -1,14 +1,15 @@
-//! Discards, redrives and discards by filter, and counts.
+//! Redrives and discards, of one event or by filter, and counts.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use uuid::Uuid;
 
 use super::{asked, by_key};
 use crate::app::Gateway;
-use crate::gateway::{BulkRequest, bulk, discard};
+use crate::gateway::{BulkRequest, RedriveRequest, bulk, discard, redrive};
+use crate::ledger::LedgerError;
 use crate::model::REPORT_VERSION;
 use crate::web::operate::{BulkBody, BulkReport, DiscardBody, DiscardReport, StatsQuery};
-use crate::web::{InvalidQuery, answer};
+use crate::web::{InvalidQuery, RedriveBody, RedriveReport, answer};
 
 /// What a request's body asks, or the reason why it cannot be understood.
 fn read<T, U>(
@@ -23,6 +24,22 @@ fn read<T, U>(
 
 fn bad_request(reason: &str) -> HttpResponse {
     answer::plain_problem(400, "bad-request", reason)
+}
+
+pub(super) async fn redrive_event(
+    gateway: web::Data<Gateway>,
+    key: web::Path<Uuid>,
+    body: actix_web::Result<web::Bytes>,
+) -> HttpResponse {
+    let meant = |RedriveBody { handler, to_handler, force }| Ok(RedriveRequest { handler, to_handler, force });
+    let request = match read(body, RedriveBody::read, meant) {
+        Ok(request) => request,
+        Err(reason) => return bad_request(&reason),
+    };
+    match redrive(gateway.ledger(), &gateway.routes(), by_key(&key), request).await {
+        Ok(done) => answer::json(&RedriveReport { v: REPORT_VERSION, tasks: done.tasks }),
+        Err(error) => answer::of_redrive_error(&error),
+    }
 }
 
 pub(super) async fn discard_event(
@@ -72,6 +89,7 @@ pub(super) async fn stats(gateway: web::Data<Gateway>, request: HttpRequest) -> 
             report.complete(gateway.routes().handlers());
             answer::json(&report)
         }
+        Err(LedgerError::NotFound) => answer::plain_problem(404, "not-found", "No source has this name, and none ever had"),
         Err(error) => answer::of_ledger_error(&error),
     }
 }
