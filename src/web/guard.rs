@@ -75,7 +75,9 @@ pub(super) async fn check(request: ServiceRequest, next: Next<BoxBody>) -> Resul
 }
 
 fn refusal(request: &ServiceRequest) -> Option<(u16, &'static str, &'static str)> {
-    let guard = request.app_data::<web::Data<Guard>>()?;
+    let Some(guard) = request.app_data::<web::Data<Guard>>() else {
+        return Some((500, "internal", "Nobody guards this listener"));
+    };
     let text =
         |name| request.headers().get(name).map(|value: &actix_web::http::header::HeaderValue| value.to_str().unwrap_or("?"));
     let host = text(HOST).unwrap_or_default();
@@ -100,6 +102,12 @@ fn refusal(request: &ServiceRequest) -> Option<(u16, &'static str, &'static str)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_that_nobody_guards_answers_nothing() {
+        let request = actix_web::test::TestRequest::with_uri("/readyz").to_srv_request();
+        assert_eq!(refusal(&request).map(|(status, ..)| status), Some(500));
+    }
 
     #[test]
     fn without_a_token_only_loopback_names_are_taken() {
