@@ -20,7 +20,7 @@ const HEADER_LIMIT_MAX: u64 = 128 << 10;
 /// Longest body unless the provider states a cap.
 const BODY_LIMIT: usize = 1 << 20;
 /// A row of the store holds less than a billion bytes.
-const BODY_LIMIT_MAX: u64 = 512 << 20;
+pub(crate) const BODY_LIMIT_MAX: u64 = 512 << 20;
 const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = HOUR.saturating_mul(24);
 /// Longest time that a request or a claim may be waited for.
