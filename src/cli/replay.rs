@@ -237,7 +237,7 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
             print::json(&serde_json::json!({
                 "v": 1, "fixture": one.name, "source": one.source, "verdict": one.verdict(), "as_expected": one.as_expected(),
                 "status": answer.map(|answer| answer.status), "event": answer.and_then(|answer| answer.event.clone()),
-                "replayed": answer.is_some_and(|answer| answer.replayed), "duration_us": u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX),
+                "replayed": answer.is_some_and(|answer| answer.replayed), "duration_us": print::micros(one.took),
             }))?;
         }
         return Ok(code);
@@ -259,7 +259,7 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
 
 fn table(played: &[Played]) {
     let count = |verdict: &str| played.iter().filter(|one| one.verdict() == verdict).count().to_string();
-    let mut times: Vec<u64> = played.iter().map(|one| u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX)).collect();
+    let mut times: Vec<u64> = played.iter().map(|one| print::micros(one.took)).collect();
     times.sort_unstable();
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0);
     let mut columns = vec![
