@@ -125,7 +125,8 @@ impl Remote {
         else {
             return self.stranger(&format!("it answers {status}"));
         };
-        let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        // What is wrong with a config is told in several lines.
+        let title: String = title.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
         // The same exit codes as with the database in hand.
         match (status, code) {
             (_, "ambiguous-id" | "unknown-handler" | "no-task" | "bad-config") => Failure::new(USAGE, title),
