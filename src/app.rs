@@ -16,7 +16,7 @@ use crate::handler::exec::Commands;
 use crate::handler::{Closure, HttpClient, InvalidHandler, Print};
 use crate::ledger::{Journal, Ledger, LedgerError};
 use crate::model::{HandlerName, REPORT_VERSION, ReloadReport};
-pub use assemble::{open_store, retention};
+pub use assemble::{open_store, retention, routes};
 use standing::{Fixed, Known};
 
 /// How long the tasks of ended commands may take to be given back.

@@ -16,16 +16,22 @@ use crate::verify::Verifier;
 
 /// What the request path goes by.
 pub(super) fn receiver(settings: &Settings) -> ReceiverSettings {
-    let route = |handler: &HandlerSettings| Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone());
     ReceiverSettings {
         sources: settings.sources.iter().map(source).collect(),
-        routes: Routes::new(settings.handlers.iter().map(route).collect()),
+        routes: routes(settings),
         in_flight: settings.limits.in_flight,
         bodies_in_hand: settings.limits.bodies_in_hand,
         busy_timeout: settings.busy_timeout,
         header_limit: settings.limits.header_limit,
         body_deadline: settings.limits.body_deadline,
     }
+}
+
+/// Which handler is to get which events.
+#[must_use]
+pub fn routes(settings: &Settings) -> Routes {
+    let route = |handler: &HandlerSettings| Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone());
+    Routes::new(settings.handlers.iter().map(route).collect())
 }
 
 /// How long what is kept, in the store's words.

@@ -10,10 +10,10 @@ use reqwest::Method;
 
 use super::exit::{Failure, NO, STORE, UNREACHABLE, USAGE};
 use super::{Global, setup};
-use crate::app::StartError;
+use crate::app::{StartError, routes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
-use crate::gateway::{RedriveError, RedriveRequest, Route, Routes, purge_all, redrive};
+use crate::gateway::{RedriveError, RedriveRequest, Routes, purge_all, redrive};
 use crate::handler::InvalidHandler;
 use crate::ledger::sqlite::{self, OpenError, SqliteLedger};
 use crate::ledger::{EventName, Ledger, LedgerError};
@@ -75,10 +75,7 @@ pub(super) fn open(settings: &Settings) -> Result<Access, Failure> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ledger = SqliteLedger::open_offline(&settings.database, clock).map_err(|error| open_failure(&error))?;
-    let route = |handler: &crate::config::HandlerSettings| {
-        Route::new(handler.name.clone(), handler.sources.clone(), handler.events.clone())
-    };
-    Ok(Access::Database(Arc::new(ledger), Routes::new(settings.handlers.iter().map(route).collect())))
+    Ok(Access::Database(Arc::new(ledger), routes(settings)))
 }
 
 /// Why a database could not be opened, with its exit code.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, redirect};
+use reqwest::{Client, Url, redirect};
 
 use super::exit::{Failure, UNREACHABLE};
 
@@ -18,4 +18,10 @@ pub(super) fn client(encrypted: bool) -> Result<Client, Failure> {
         let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
         Failure::new(UNREACHABLE, format!("the HTTP client cannot be set up: {cause}"))
     })
+}
+
+/// Whether it is this machine's own, by its name alone.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

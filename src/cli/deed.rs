@@ -9,7 +9,7 @@ use super::exit::{Failure, NO, OK, USAGE};
 use super::filter::{check_names, check_word, since, source_and_id};
 use super::{Global, print};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{EventReport, EventState, HandlerName};
+use crate::model::{EventReport, EventState};
 use crate::web::{BulkBody, BulkEvent, BulkReport};
 
 /// Events of one question to the gateway; it is asked until there are no more.
@@ -256,12 +256,6 @@ fn with_filter(deed: BulkBody, selection: &Selection, verb: Verb) -> Result<Bulk
         since: from,
         ..deed
     })
-}
-
-/// A handler's name, as it was typed.
-pub(super) fn handler(text: Option<&str>) -> Result<Option<HandlerName>, Failure> {
-    let wrong = |text: &str, error| Failure::new(USAGE, format!("`{}` is no handler: {error}", text.escape_debug()));
-    text.map(|text| HandlerName::parse(text).map_err(|error| wrong(text, error))).transpose()
 }
 
 /// Whether the operator types the count.

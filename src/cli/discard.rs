@@ -5,6 +5,7 @@ use clap::Args;
 use super::access::{Access, Verb};
 use super::deed::{self, Deed, Selection};
 use super::exit::{Failure, USAGE};
+use super::filter::handler_name;
 use super::{Global, print};
 use crate::config::{Environment, operator};
 use crate::model::{EventReport, Why};
@@ -33,7 +34,7 @@ pub(super) struct DiscardArgs {
 
 /// Discards tasks of the named events, or of those of a filter.
 pub(super) async fn run(global: &Global, args: DiscardArgs) -> Result<u8, Failure> {
-    let handler = deed::handler(args.selection.handler.as_deref())?;
+    let handler = args.selection.handler.as_deref().map(handler_name).transpose()?;
     Why::parse(&args.reason).map_err(|error| Failure::new(USAGE, format!("--reason {error}")))?;
     let by = Some(operator(&Environment::of_process()));
     let body = DiscardBody { handler, force: args.force, reason: Some(args.reason.clone()), by: by.clone() };

@@ -16,7 +16,7 @@ pub const STORE: u8 = 4;
 pub struct Failure {
     /// One of the codes above.
     pub code: u8,
-    /// What to print after "error: ", with what to do.
+    /// What to print after "error: ", with what to do. It may have colours.
     pub message: String,
 }
 
@@ -24,5 +24,11 @@ impl Failure {
     /// With a message.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// The message without colours, where no stream takes them off.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        anstream::adapter::strip_str(&self.message).to_string()
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::access::Access;
 use super::exit::{Failure, USAGE};
 use crate::config::nearest;
-use crate::model::{EventState, SourceName, Timestamp, Verdict};
+use crate::model::{EventState, HandlerName, SourceName, Timestamp, Verdict};
 use crate::web::{DeliveryQuery, StatsQuery};
 
 /// Which deliveries.
@@ -76,6 +76,11 @@ fn unknown(flag: &str, word: &str, known: &[&str]) -> Failure {
     let all = if known.is_empty() { "there is none yet".to_owned() } else { format!("known: {}", known.join(", ")) };
     let help = nearest(word, known.iter().copied()).map_or(all, |near| format!("did you mean `{near}`?"));
     Failure::new(USAGE, format!("{flag} `{}` is unknown\nhelp: {help}", word.escape_debug()))
+}
+
+/// A handler's name, as it was typed.
+pub(super) fn handler_name(text: &str) -> Result<HandlerName, Failure> {
+    HandlerName::parse(text).map_err(|error| Failure::new(USAGE, format!("`{}` is no handler: {error}", text.escape_debug())))
 }
 
 /// Where nothing was found: whether that is because nobody has such a name.

@@ -95,8 +95,7 @@ fn say_next(chosen: &[&Preset], path: &Path) {
     let option = setup::config_option(path);
     print::aside("next:");
     print::aside("  1. follow the set-up steps in it, for each provider");
-    let variables: Vec<String> =
-        chosen.iter().map(|preset| variable(preset, preset.slots().first().unwrap_or(&"signing"))).collect();
+    let variables: Vec<String> = chosen.iter().map(|preset| variable(preset, preset.first_slot())).collect();
     print::aside(&format!("  2. set {}", variables.join(", ")));
     print::aside(&format!("  3. hookgate check{option}"));
     print::aside(&format!("  4. hookgate serve{option}"));

@@ -207,7 +207,7 @@ fn event(delivery: &DeliveryReport) -> String {
 }
 
 /// What is worth a word beyond the verdict.
-fn note(delivery: &DeliveryReport) -> String {
+pub(super) fn note(delivery: &DeliveryReport) -> String {
     let mut notes: Vec<String> = delivery.reason.iter().cloned().collect();
     if delivery.body_differs {
         notes.push("body differs".to_owned());

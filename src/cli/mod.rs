@@ -199,7 +199,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     });
     done.inspect_err(|failure| match format {
         LogFormat::Pretty => print::error(&failure.message),
-        LogFormat::Json => tracing::error!("{}", failure.message),
+        LogFormat::Json => tracing::error!("{}", failure.plain()),
     })
 }
 

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::access;
-use super::exit::{Failure, OK, USAGE};
+use super::exit::{Failure, OK};
+use super::filter::handler_name;
 use super::print::{Piece, plain};
 use super::{Global, print};
-use crate::model::{HandlerName, HandlerReport, HandlerState};
+use crate::model::{HandlerReport, HandlerState};
 
 /// Of `pause`.
 pub(super) const PAUSE_EXAMPLES: &str = "Examples:
@@ -45,8 +46,7 @@ pub(super) struct HandlersArgs {
 
 /// Pauses a handler or resumes it.
 pub(super) async fn run(global: &Global, args: &PauseArgs, paused: bool) -> Result<u8, Failure> {
-    let handler = HandlerName::parse(&args.handler)
-        .map_err(|error| Failure::new(USAGE, format!("`{}` is no handler: {error}", args.handler.escape_debug())))?;
+    let handler = handler_name(&args.handler)?;
     let access = access::reach(global)?;
     let changed = access.pause(&handler, paused).await?;
     if args.json {

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Effects, Style};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::exit::Failure;
+pub(super) use crate::config::{duration_text as duration, size_text as size};
 use crate::gateway::{AttemptNotice, DeliveryNotice, HandlerChange, HandlerNotice, StrayNotice};
 use crate::handler::Call;
 use crate::ledger::Settlement;
@@ -101,16 +102,9 @@ pub(super) fn millis(us: u64) -> String {
     }
 }
 
-/// A duration that somebody set, as it would be written in the config.
-pub(super) fn duration(duration: Duration) -> String {
-    const DAY_S: u64 = 86_400;
-    let days = duration.as_secs() / DAY_S;
-    let rest = duration - Duration::from_secs(days * DAY_S);
-    let days = if days > 0 { format!("{days}d") } else { String::new() };
-    if rest.is_zero() && !days.is_empty() {
-        return days;
-    }
-    format!("{days}{}", humantime::format_duration(rest)).replace(' ', "")
+/// How long something took, in whole microseconds.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How long ago something was, in its two largest units.
@@ -128,11 +122,6 @@ pub(super) fn word(text: &str) -> String {
 /// A count and its noun.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A size as people read it.
-pub(super) fn size(bytes: u64) -> String {
-    bytesize::ByteSize::b(bytes).display().iec().to_string().replace(".0 ", " ")
 }
 
 /// A piece of a table: text and its style.
@@ -219,7 +208,7 @@ pub(super) fn delivery(notice: &DeliveryNotice, stdout: Stdout) -> String {
     };
     let verdict = verdict_words(notice);
     let status = status_words(notice.status);
-    let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
+    let took = millis(micros(notice.duration));
     if stdout == Stdout::Terminal {
         let (there, back) = (paint("-->", DIM), paint("<--", DIM));
         format!("{time}  {there} {what}  {verdict}\n{time}  {back} {status} {took}")
@@ -315,7 +304,7 @@ pub(super) fn attempt(notice: &AttemptNotice, options: &str, stdout: Stdout) -> 
         }
         Settlement::GivenBack => paint("again after the next start", YELLOW),
     };
-    let took = millis(u64::try_from(notice.duration.as_micros()).unwrap_or(u64::MAX));
+    let took = millis(micros(notice.duration));
     let arrow = call_arrow(stdout);
     format!(
         "{time}{arrow}{}  {}/{}  attempt {}  {how} {took}  {then}",

@@ -158,7 +158,7 @@ fn tell(preset: &Preset) {
         print::fact("docs", docs);
     }
     if !preset.setup().is_empty() {
-        let variable = variable(preset, preset.slots().first().unwrap_or(&"signing"));
+        let variable = variable(preset, preset.first_slot());
         print::line("\nset-up");
         let url = format!("https://YOUR-HOST/hooks/{}", preset.name());
         for (number, step) in steps(preset, &url, &variable).iter().enumerate() {

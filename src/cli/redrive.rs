@@ -5,6 +5,7 @@ use clap::Args;
 use super::access::{Access, Verb};
 use super::deed::{self, Deed, Selection};
 use super::exit::Failure;
+use super::filter::handler_name;
 use super::{Global, print};
 use crate::model::EventReport;
 use crate::web::{BulkBody, RedriveBody};
@@ -36,8 +37,8 @@ pub(super) struct RedriveArgs {
 
 /// Redrives the named events, or those of a filter.
 pub(super) async fn run(global: &Global, args: RedriveArgs) -> Result<u8, Failure> {
-    let handler = deed::handler(args.selection.handler.as_deref())?;
-    let to_handler = deed::handler(args.to_handler.as_deref())?;
+    let handler = args.selection.handler.as_deref().map(handler_name).transpose()?;
+    let to_handler = args.to_handler.as_deref().map(handler_name).transpose()?;
     let body = RedriveBody { handler, to_handler, force: args.force };
     let all = BulkBody { to_handler: args.to_handler.clone(), force: args.force, ..BulkBody::default() };
     deed::run(global, args.selection, &Redrive(body), all).await

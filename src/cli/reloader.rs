@@ -55,8 +55,9 @@ impl Reloader {
                 Ok(report)
             }
             Err(failure) => {
-                tracing::error!("the configuration was not reloaded, everything is as before: {}", failure.message);
-                Err(ReloadRefused { code: "bad-config", message: failure.message })
+                let message = failure.plain();
+                tracing::error!("the configuration was not reloaded, everything is as before: {message}");
+                Err(ReloadRefused { code: "bad-config", message })
             }
         }
     }

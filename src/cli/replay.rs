@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest::Client;
 
-use super::client::client;
+use super::client::{client, is_loopback};
 use super::exit::{Failure, NO, OK, UNREACHABLE, USAGE};
 use super::print::plain;
 use super::sign::{Shot, shoot};
@@ -17,6 +17,7 @@ use super::{Global, print, setup};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Keys, Settings};
 use crate::fixture::{self, Expectation};
+use crate::handler::innermost;
 use crate::preset::{Locator, Preset};
 pub(super) use args::ReplayArgs;
 use plan::{Planned, plan};
@@ -97,11 +98,10 @@ fn base_url(settings: &Settings, args: &ReplayArgs) -> Result<String, Failure> {
     let base = args.to.clone().unwrap_or_else(|| format!("http://{}", std::net::SocketAddr::new(ip, listen.port())));
     let base = if base.contains("://") { base } else { format!("http://{base}") };
     let url = reqwest::Url::parse(&base).map_err(|error| Failure::new(USAGE, format!("--to is no URL: {error}")))?;
-    let loopback = match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        None => return Err(Failure::new(USAGE, "--to has no host")),
-    };
+    if !url.has_host() {
+        return Err(Failure::new(USAGE, "--to has no host"));
+    }
+    let loopback = is_loopback(&url);
     if !args.yes && (!loopback || settings.file.is_some()) {
         let what = if loopback { "is no demo: its handlers will get the fixtures as real events" } else { "is off loopback" };
         return Err(Failure::new(USAGE, format!("the gateway at {base} {what}\nhelp: --yes plays all the same")));
@@ -225,11 +225,7 @@ impl Played {
 fn unreachable(played: &[Played]) -> Option<String> {
     let first = played.first().and_then(|first| first.answer.as_ref().err());
     let all = played.iter().all(|one| one.answer.as_ref().is_err_and(reqwest::Error::is_connect));
-    let mut cause: &dyn std::error::Error = first.filter(|_| all)?;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    Some(cause.to_string())
+    first.filter(|_| all).map(|error| innermost(error).to_string())
 }
 
 fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failure> {
@@ -241,7 +237,7 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
             print::json(&serde_json::json!({
                 "v": 1, "fixture": one.name, "source": one.source, "verdict": one.verdict(), "as_expected": one.as_expected(),
                 "status": answer.map(|answer| answer.status), "event": answer.and_then(|answer| answer.event.clone()),
-                "replayed": answer.is_some_and(|answer| answer.replayed), "duration_us": u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX),
+                "replayed": answer.is_some_and(|answer| answer.replayed), "duration_us": print::micros(one.took),
             }))?;
         }
         return Ok(code);
@@ -263,7 +259,7 @@ fn report(played: &[Played], args: &ReplayArgs, quiet: bool) -> Result<u8, Failu
 
 fn table(played: &[Played]) {
     let count = |verdict: &str| played.iter().filter(|one| one.verdict() == verdict).count().to_string();
-    let mut times: Vec<u64> = played.iter().map(|one| u64::try_from(one.took.as_micros()).unwrap_or(u64::MAX)).collect();
+    let mut times: Vec<u64> = played.iter().map(|one| print::micros(one.took)).collect();
     times.sort_unstable();
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0);
     let mut columns = vec![

@@ -85,12 +85,12 @@ pub(super) fn presets(flags: &Flags) -> Result<Vec<Arc<Preset>>, Failure> {
     config::load_presets(flags, &Environment::of_process(), &mut text).map_err(|error| failure(&error, text.as_ref()))
 }
 
-/// Everything that is wrong, each at its place.
+/// Everything that is wrong, each at its place, in colours.
 pub(super) fn failure(error: &ConfigError, text: Option<&(PathBuf, String)>) -> Failure {
     let usage = error.all().any(|error| error.kind == ConfigErrorKind::Usage);
     let told: Vec<String> = error.all().map(|error| told(error, text)).collect();
     // The first one gets its "error: " from who prints it.
-    let error = if std::io::stderr().is_terminal() { print::paint("error", print::RED.bold()) } else { "error".to_owned() };
+    let error = print::paint("error", print::RED.bold());
     Failure::new(if usage { USAGE } else { UNREACHABLE }, told.join(&format!("\n\n{error}: ")))
 }
 
@@ -109,12 +109,10 @@ fn at_place(error: &ConfigError, span: std::ops::Range<usize>, path: &Path, cont
     let path = path.display().to_string();
     let content = config::blanked(content);
     let snippet = Snippet::source(content.as_str()).path(&path).fold(true).annotation(AnnotationKind::Primary.span(span));
-    let mut group = Group::with_title(Level::ERROR.primary_title(&error.message)).element(snippet);
+    // The caller puts "error: " in front of every message.
+    let mut group = Group::with_title(Level::ERROR.no_name().primary_title(&error.message)).element(snippet);
     if let Some(help) = &error.help {
         group = group.element(Level::HELP.message(help));
     }
-    let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
-    // The caller puts "error: " in front of every message.
-    let rendered = renderer.render(&[group]);
-    rendered.strip_prefix("error: ").map(str::to_owned).unwrap_or(rendered)
+    Renderer::styled().render(&[group])
 }

@@ -1,8 +1,8 @@
 //! `hookgate log show`: one event, from its first delivery to the last word of each handler.
 
-use super::log::{state, verdict};
+use super::log::{note, state, verdict};
 use super::print::{self, BOLD, DIM, Piece, plain};
-use crate::model::{AttemptReport, EventReport, Output, TaskReport};
+use crate::model::{AttemptReport, DeliveryReport, EventReport, Output, TaskReport};
 
 /// Prints it.
 pub(super) fn tell(event: &EventReport) {
@@ -29,21 +29,14 @@ pub(super) fn tell(event: &EventReport) {
 
 fn deliveries(event: &EventReport) {
     print::line(&format!("\n{}", print::paint("deliveries", BOLD)));
-    let row = |delivery: &crate::model::DeliveryReport| {
-        let mut note = delivery.reason.clone().unwrap_or_default();
-        if delivery.body_differs {
-            note.push_str(" body differs");
-        }
-        if delivery.signature_seen_before {
-            note.push_str(" signature seen before");
-        }
+    let row = |delivery: &DeliveryReport| {
         vec![
             plain(format!("  {}", delivery.received_at)),
             verdict(delivery.verdict),
             plain(delivery.status.map_or_else(String::new, |status| format!("[{status}]"))),
             plain(delivery.duration_us.map_or_else(String::new, print::millis)),
             plain(delivery.delivery_id.to_string()),
-            plain(note.trim()),
+            plain(note(delivery)),
         ]
     };
     let rows = event.deliveries.iter().map(row).collect();

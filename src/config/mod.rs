@@ -44,7 +44,7 @@ pub(crate) use file::{AckText, DurationText, HandlerText, OnMismatchText, SizeTe
 pub use file::{ConfigText, ReplayGuardText as ReplayGuard, SecretText};
 pub use operator::operator;
 pub use resolve::{DEFAULT_DATABASE, DEFAULT_FILE, Flags, Keys, file_path, load, load_presets, load_text};
-pub(crate) use resolve_limits::default_body_limit;
+pub(crate) use resolve_limits::{BODY_LIMIT_MAX, default_body_limit, duration_text, size_text};
 pub(crate) use resolve_source::preset_ack;
 pub use secrets::NamedSecret;
 pub(crate) use secrets::{by_slot, load_secret};

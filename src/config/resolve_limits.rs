@@ -20,7 +20,7 @@ const HEADER_LIMIT_MAX: u64 = 128 << 10;
 /// Longest body unless the provider states a cap.
 const BODY_LIMIT: usize = 1 << 20;
 /// A row of the store holds less than a billion bytes.
-const BODY_LIMIT_MAX: u64 = 512 << 20;
+pub(crate) const BODY_LIMIT_MAX: u64 = 512 << 20;
 const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = HOUR.saturating_mul(24);
 /// Longest time that a request or a claim may be waited for.
@@ -98,16 +98,18 @@ pub(super) fn at_most(name: &str, written: &Written<DurationText>, most: Duratio
 }
 
 fn too_long(what: &str, written: &Spanned<DurationText>, most: Duration) -> ConfigError {
-    ConfigError::at(written.span(), format!("{what} is at most {}", days(most)))
+    ConfigError::at(written.span(), format!("{what} is at most {}", duration_text(most)))
 }
 
-/// A duration as the config has it, in days where they are whole.
-pub(super) fn days(duration: Duration) -> String {
-    let (days, day_s) = (duration.as_secs() / DAY.as_secs(), DAY.as_secs());
-    if days > 0 && duration == Duration::from_secs(days * day_s) {
-        return format!("{days}d");
+/// A duration as it would be written in the config, in days as far as it has any.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let days = duration.as_secs() / DAY.as_secs();
+    let rest = duration - Duration::from_secs(days * DAY.as_secs());
+    let days = if days > 0 { format!("{days}d") } else { String::new() };
+    if rest.is_zero() && !days.is_empty() {
+        return days;
     }
-    humantime::format_duration(duration).to_string()
+    format!("{days}{}", humantime::format_duration(rest)).replace(' ', "")
 }
 
 /// The delays between attempts, where they are said.
@@ -146,7 +148,7 @@ pub(super) fn body_limit(
         0 => Err(wrong("must be more than 0".to_owned())),
         _ if bytes > BODY_LIMIT_MAX => Err(wrong("is at most 512MiB".to_owned())),
         _ if bytes > bodies_in_hand.div_ceil(2) => {
-            let (body, all) = (size(bytes), size(bodies_in_hand));
+            let (body, all) = (size_text(bytes), size_text(bodies_in_hand));
             Err(wrong(format!("({body}) is more than half of `bodies_in_hand` ({all}), the most that one source takes"))
                 .help("make the one smaller, or the other, in [limits], larger"))
         }
@@ -154,6 +156,7 @@ pub(super) fn body_limit(
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A size as people read it.
+pub(crate) fn size_text(bytes: u64) -> String {
     bytesize::ByteSize::b(bytes).display().iec().to_string().replace(".0 ", " ")
 }

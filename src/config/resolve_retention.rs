@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::file::ConfigText;
-use super::resolve_limits::{DAY, at_most, days};
+use super::resolve_limits::{DAY, at_most, duration_text};
 use super::{RetentionSettings, SourceSettings};
 
 pub(super) const DEFAULT: RetentionSettings = RetentionSettings {
@@ -38,8 +38,8 @@ pub(super) fn resolve(
         let span = text.body_retention.as_ref().map(toml::Spanned::span).or(said);
         let message = format!(
             "`body_retention` ({}) is longer than `dedupe_retention` ({}), with which the whole event goes",
-            days(settings.body),
-            days(settings.dedupe)
+            duration_text(settings.body),
+            duration_text(settings.dedupe)
         );
         return Err(ConfigError { span, ..ConfigError::plain(message) }.help("make the one shorter or the other longer"));
     }
@@ -61,7 +61,7 @@ fn check_repeats(
         return Ok(());
     }
     let (name, title) = (&source.name, source.preset.title());
-    let message = format!("`dedupe_retention` ({}) is shorter than source `{name}` needs: {title} {why}", days(dedupe));
+    let message = format!("`dedupe_retention` ({}) is shorter than source `{name}` needs: {title} {why}", duration_text(dedupe));
     if written.retention.allow_short_retention {
         warnings.push(format!("{message}; a repeat that comes later is a new event"));
         return Ok(());
@@ -69,7 +69,7 @@ fn check_repeats(
     let of_source = || written.sources.keys().find(|key| key.get_ref().as_str() == name.as_str()).map(toml::Spanned::span);
     Err(ConfigError { span: said.or_else(of_source), ..ConfigError::plain(message) }.help(format!(
         "a repeat that comes later would be a new event: set `dedupe_retention` in [retention] to at least \"{}\", or `allow_short_retention = true`",
-        days(longest)
+        duration_text(longest)
     )))
 }
 
@@ -78,14 +78,17 @@ fn repeats_for(source: &SourceSettings) -> (Duration, String) {
     let rule = source.preset.ack();
     let (retries, resend) = (rule.retries_for.unwrap_or(NOT_KNOWN), rule.resend_for.unwrap_or(NOT_KNOWN));
     match (retries >= resend, rule.retries_for, rule.resend_for) {
-        (true, Some(_), _) => (retries, format!("retries for {}", days(retries))),
-        (false, _, Some(_)) => (resend, format!("can be made to send an event again for {}", days(resend))),
+        (true, Some(_), _) => (retries, format!("retries for {}", duration_text(retries))),
+        (false, _, Some(_)) => (resend, format!("can be made to send an event again for {}", duration_text(resend))),
         (true, None, _) => {
-            (NOT_KNOWN, format!("may retry for longer, as its preset does not say: {} are assumed", days(NOT_KNOWN)))
+            (NOT_KNOWN, format!("may retry for longer, as its preset does not say: {} are assumed", duration_text(NOT_KNOWN)))
         }
         (false, _, None) => (
             NOT_KNOWN,
-            format!("may be made to send an event again, its preset does not say for how long: {} are assumed", days(NOT_KNOWN)),
+            format!(
+                "may be made to send an event again, its preset does not say for how long: {} are assumed",
+                duration_text(NOT_KNOWN)
+            ),
         ),
     }
 }

@@ -105,7 +105,7 @@ fn answer_deadline(
                 warnings.push(format!(
                     "source {}: `answer_deadline` is cut to {}: the answer is due a second before {} gives up, and within 8s",
                     name.get_ref(),
-                    humantime::format_duration(most),
+                    resolve_limits::duration_text(most),
                     preset.title()
                 ));
             }

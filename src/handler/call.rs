@@ -95,7 +95,7 @@ fn failed(error: reqwest::Error) -> Outcome {
 }
 
 /// The first cause of all.
-pub(super) fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
+pub(crate) fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{DeliveryId, EventId, HandlerName, Headers, Outcome, SourceName, Timestamp};
 
+pub(crate) use call::innermost;
 pub use http::{HttpClient, HttpHandler, HttpHandlerSettings, InvalidHandler, Resign};
 pub use in_process::{Closure, InProcess};
 pub use printer::{Print, Printer};

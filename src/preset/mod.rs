@@ -215,6 +215,12 @@ impl Preset {
         slots
     }
 
+    /// The slot of the secret that most people have: the first.
+    #[must_use]
+    pub fn first_slot(&self) -> &str {
+        self.slots().first().copied().unwrap_or("signing")
+    }
+
     /// Every header that the preset names, in lower case, each once: of signatures, times, messages, ids and types.
     #[must_use]
     pub fn named_headers(&self) -> Vec<&str> {

@@ -120,7 +120,8 @@ impl Key {
         place: usize,
     ) -> Result<Self, KeyError> {
         let slot = || slot.to_owned();
-        let bytes = decode(rule, secret).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
+        let bytes =
+            key_bytes(rule, secret.reveal()).map_err(|expected| KeyError::Undecodable { place, slot: slot(), expected })?;
         let keyed = Keyed::new(algorithm, &bytes).ok_or_else(|| KeyError::Empty { place, slot: slot() })?;
         Ok(Self { keyed, fingerprint: fingerprint(secret), is_short: is_short(&bytes) })
     }
@@ -131,9 +132,8 @@ pub(super) const fn is_short(key: &[u8]) -> bool {
     key.len() < KEY_BYTES_SHORT
 }
 
-/// The key bytes, or how the text should have been written. What a failed decoding leaves is wiped too.
-fn decode(rule: &KeyRule, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-    let text = secret.reveal();
+/// The key bytes of a secret's text, or how it should have been written. What a failed decoding leaves is wiped too.
+pub(crate) fn key_bytes(rule: &KeyRule, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     let strip = rule.strip.as_deref().unwrap_or_default();
     let text = text.strip_prefix(strip.as_bytes()).unwrap_or(text);
     // No encoding is shorter than what it encodes; the base64 decoder wants room for whole groups.

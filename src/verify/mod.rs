@@ -25,6 +25,7 @@ mod window;
 
 pub use admitted::Admitted;
 pub use handshake::{Passed, Reply};
+pub(crate) use key::key_bytes;
 pub use key::{KEY_BYTES_SHORT, KeyError, fingerprint};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{TYPE_UNKNOWN, Verifier, VerifierSettings};

@@ -206,6 +206,33 @@ async fn a_hang_up_reads_the_file_and_its_secrets_again_and_a_bad_one_changes_no
 }
 
 #[test]
+fn what_is_wrong_is_told_in_the_same_lines_in_colour_in_a_log_and_through_a_gateway() {
+    let cli = Cli::new();
+    let (config, serving) = serve(&cli, "");
+    cli.write("hookgate.toml", &format!("public_url = \"no-url\"\n{}", config.replace("\"stripe\"", "\"strype\"")));
+    let plain = cli.run(&["check"]).expect(2).stderr;
+    assert!(plain.starts_with("error: public_url") && plain.contains("\n\nerror: unknown provider"), "{plain}");
+    // Whose own file is bad asks nobody.
+    let gateway = format!("http://{}", serving.admin);
+    for there in [&[][..], &["--gateway", &gateway]] {
+        assert_eq!(cli.run(&[&["reload"], there].concat()).expect(2).stderr, plain, "{there:?}");
+    }
+    let told = plain.trim_start_matches("error: ").trim_end();
+    let log: serde_json::Value =
+        serde_json::from_str(&cli.run(&["check", "--log-format", "json"]).expect(2).stderr).expect("one line");
+    assert_eq!(log["message"], told);
+    serving.process.stderr.line("did you mean `stripe`?");
+    let log = serving.stop().expect(0).stderr;
+    assert!(log.contains(told), "{log}");
+    let (_, _, coloured) = cli.env("CLICOLOR_FORCE", "1").bytes(&["check"]);
+    let coloured = String::from_utf8(coloured).expect("text");
+    let mut pieces = coloured.split('\u{1b}');
+    let begin = pieces.next().unwrap_or_default().to_owned();
+    let uncoloured = pieces.fold(begin, |text, piece| text + piece.split_once('m').expect("a colour").1);
+    assert!(coloured.len() > uncoloured.len() && uncoloured == plain, "{coloured}");
+}
+
+#[test]
 fn without_a_gateway_there_is_nothing_to_reload() {
     let cli = Cli::new();
     let (_, serving) = serve(&cli, "");

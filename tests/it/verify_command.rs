@@ -273,6 +273,33 @@ fn a_missing_signature_is_told_by_its_name_and_what_is_there_instead() {
 }
 
 #[test]
+fn a_header_that_several_checks_read_is_missed_once() {
+    let check = |slot: &str| {
+        format!(
+            "[[providers.acme.check]]\nid = \"{slot}\"\nkind = \"hmac\"\nalgorithm = \"sha256\"\nsecret = \"{slot}\"\n\
+             signature = {{ from = \"header:X-Acme-Signature\", encoding = \"hex\" }}\n\
+             time = {{ from = \"header:X-Acme-Time\" }}\nmessage = \"{{time}}.{{body}}\"\n"
+        )
+    };
+    let secret = |slot: &str| format!("{{ literal = \"canary-of-slot-{slot}\", slot = \"{slot}\" }}");
+    let config = format!(
+        "{}{}[providers.acme.event]\nderive = \"body\"\n[sources.acme]\nprovider = \"acme\"\nsecrets = [{}, {}]\n",
+        check("one"),
+        check("two"),
+        secret("one"),
+        secret("two")
+    );
+    let cli = Cli::with_config(&config);
+    let judge = |fields: &Fields| {
+        std::fs::write(cli.path("request.http"), request("POST", "/hooks/acme", fields, b"{}")).expect("the directory is there");
+        told(&cli.run(&["verify", "request.http", "--json"]))
+    };
+    hint(&judge(&Fields::new()), "signature-missing", &["there is no header X-Acme-Signature: "]);
+    let signed = sender::fields(&[("X-Acme-Signature", &"0".repeat(64))]);
+    hint(&judge(&signed), "time-missing", &["there is no X-Acme-Time: "]);
+}
+
+#[test]
 fn what_is_proven_and_unreadable_is_told_where_it_breaks() {
     let cli = Cli::new();
     for (body, reason, words) in [

@@ -3,10 +3,11 @@
 use reqwest::{Client, Method, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
 
-use super::super::client::client;
+use super::super::client::{client, is_loopback};
 use super::super::exit::{Failure, NO, UNREACHABLE, USAGE};
 use super::super::print;
 use crate::config::Environment;
+use crate::handler::innermost;
 use crate::model::{ReloadReport, Secret};
 
 /// Where the token of a named gateway is.
@@ -96,11 +97,7 @@ impl Remote {
     /// It was not reached, or its answer broke off.
     pub(super) fn lost(&self, error: reqwest::Error) -> Failure {
         let error = error.without_url();
-        // The library's own words name no cause: the deepest one does.
-        let mut reason: &dyn std::error::Error = &error;
-        while let Some(deeper) = reason.source() {
-            reason = deeper;
-        }
+        let reason = innermost(&error);
         Failure::new(UNREACHABLE, format!("the admin listener at {} does not answer: {reason}", self.base))
     }
 
@@ -128,7 +125,8 @@ impl Remote {
         else {
             return self.stranger(&format!("it answers {status}"));
         };
-        let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        // What is wrong with a config is told in several lines.
+        let title: String = title.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
         // The same exit codes as with the database in hand.
         match (status, code) {
             (_, "ambiguous-id" | "unknown-handler" | "no-task" | "bad-config") => Failure::new(USAGE, title),
@@ -173,9 +171,4 @@ fn gateway_url(text: &str) -> Result<Url, Failure> {
         return Err(wrong("has more than an address"));
     }
     Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -44,8 +44,7 @@ listen = \"127.0.0.1:8081\"
 fn source(text: &mut String, preset: &Preset, base: &str) {
     let name = preset.name();
     let url = format!("{base}/hooks/{name}");
-    let slots = preset.slots();
-    let first = slots.first().copied().unwrap_or("signing");
+    let first = preset.first_slot();
     let _ = writeln!(text, "\n# --- {} ---", preset.title());
     prose(text, "# ", &format!("{}.", preset.sentence(None, None)));
     prose(text, "# ", "One source for each registration at the provider, each with a name and a secret of its own.");
@@ -65,7 +64,7 @@ fn source(text: &mut String, preset: &Preset, base: &str) {
     let _ =
         writeln!(text, "# Without it every delivery is answered 503. While you change a secret, list both, the new one first.");
     let _ = writeln!(text, "secrets = [{}]", secret(preset, first));
-    for slot in slots.iter().skip(1) {
+    for slot in preset.slots().iter().skip(1) {
         let _ = writeln!(text, "#secrets = [{}]  # instead, where it signs with that", secret(preset, slot));
     }
     if !preset.params().is_empty() {

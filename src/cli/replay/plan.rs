@@ -275,12 +275,7 @@ fn verifier_of(source: &SourceSettings, args: &ReplayArgs) -> Result<Arc<Verifie
         .bytes(variable)
         .ok_or_else(|| Failure::new(USAGE, format!("--secret-env: {variable} is not set")))?;
     let secret = Secret::new(value).map_err(|error| Failure::new(USAGE, format!("--secret-env: {variable} {error}")))?;
-    let slot = source
-        .secrets
-        .first()
-        .map(|secret| &*secret.slot)
-        .or_else(|| source.preset.slots().first().copied())
-        .unwrap_or("signing");
+    let slot = source.secrets.first().map_or_else(|| source.preset.first_slot(), |secret| &*secret.slot);
     let verifier = Verifier::new(VerifierSettings {
         source: source.name.clone(),
         preset: Arc::clone(&source.preset),

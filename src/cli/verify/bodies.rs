@@ -82,8 +82,12 @@ fn with_crlf(body: &[u8]) -> Vec<u8> {
 }
 
 fn cut(body: &[u8], headers: &Headers) -> Option<Vec<u8>> {
-    let said: usize = std::str::from_utf8(headers.find("content-length")?).ok()?.parse().ok()?;
-    body.get(..said).map(<[u8]>::to_vec)
+    body.get(..said_length(headers)?).map(<[u8]>::to_vec)
+}
+
+/// How long the head says that the body is.
+pub(super) fn said_length(headers: &Headers) -> Option<usize> {
+    std::str::from_utf8(headers.find("content-length")?).ok()?.parse().ok()
 }
 
 /// A body in the chunked coding of HTTP/1.1, without its framing.

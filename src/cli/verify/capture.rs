@@ -5,17 +5,22 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::cli::exit::{Failure, USAGE};
+use crate::cli::print;
+use crate::config::BODY_LIMIT_MAX;
 use crate::fixture::RecordedRequest;
 
 /// Longest capture: the longest body that a source may take, and more of a head than any listener reads.
-const CAPTURE_BYTES_MAX: u64 = (512 << 20) + (1 << 20);
+const CAPTURE_BYTES_MAX: u64 = BODY_LIMIT_MAX + (1 << 20);
 
 /// Reads it. Of the head only the form is judged; the body is every byte behind it.
 pub(super) fn read(path: &Path) -> Result<RecordedRequest, Failure> {
     let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
     let bytes = bytes(path).map_err(|error| Failure::new(USAGE, format!("cannot read {name}: {error}")))?;
     if bytes.len() as u64 > CAPTURE_BYTES_MAX {
-        return Err(Failure::new(USAGE, format!("{name} is too long: a request has at most 513 MiB here")));
+        return Err(Failure::new(
+            USAGE,
+            format!("{name} is too long: a request has at most {} here", print::size(CAPTURE_BYTES_MAX)),
+        ));
     }
     if bytes.is_empty() {
         return Err(Failure::new(USAGE, format!("{name} is empty\nhelp: {FORM}")));

@@ -122,16 +122,14 @@ impl Case<'_> {
 
     /// Which part of the signed message is not there.
     fn unreadable(&self) -> Option<String> {
-        let absent = |check: &&Check| {
-            let gone = check.locators().filter_map(|locator| match locator {
-                Locator::Header(name) if self.delivery.headers.find(name.lower()).is_none() => Some(name.written().to_owned()),
-                _ => None,
-            });
-            gone.collect::<Vec<_>>()
-        };
-        let gone: Vec<String> = self.checks().iter().flat_map(absent).collect();
+        let checks = self.checks();
+        let read = checks.iter().flat_map(|check| check.locators());
+        let gone = each_once(read.filter_map(|locator| match locator {
+            Locator::Header(name) if self.delivery.headers.find(name.lower()).is_none() => Some(name.written()),
+            _ => None,
+        }));
         if gone.is_empty() {
-            let says: Vec<String> = self.checks().iter().map(|check| check.sentence(self.subject.settings.tolerance)).collect();
+            let says: Vec<String> = checks.iter().map(|check| check.sentence(self.subject.settings.tolerance)).collect();
             return Some(format!("expected: {}", says.join(", or ")));
         }
         Some(format!("there is no {}: a proxy or the capture dropped it", gone.join(", no ")))
@@ -181,6 +179,17 @@ impl Case<'_> {
         let delivery = Delivery { body: Bytes::from(body), ..self.delivery.clone() };
         self.passes(self.verifier, &delivery, now)
     }
+}
+
+/// Without repeats: several checks may read one header.
+fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut once = Vec::new();
+    names.for_each(|name| {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    });
+    once
 }
 
 /// Two units of a time are enough for people.

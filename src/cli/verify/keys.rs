@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use crate::model::Secret;
 use crate::preset::{KeyEncoding, KeyRule};
+use crate::verify::key_bytes;
 
 /// Another secret, and what it is compared with the given one.
 pub(super) struct Candidate {
@@ -62,13 +63,7 @@ fn bare(text: &[u8]) -> &[u8] {
 
 /// The key that the rule makes of a text.
 fn rule_reads(rule: &KeyRule, text: &[u8]) -> Option<Vec<u8>> {
-    let strip = rule.strip.as_deref().unwrap_or_default().as_bytes();
-    let text = text.strip_prefix(strip).unwrap_or(text);
-    match rule.encoding {
-        KeyEncoding::Utf8 => Some(text.to_vec()),
-        KeyEncoding::Hex => hex::decode(text).ok(),
-        KeyEncoding::Base64 => STANDARD.decode(text).ok(),
-    }
+    key_bytes(rule, text).ok().map(|key| key.to_vec())
 }
 
 /// A text that the rule makes this key of.

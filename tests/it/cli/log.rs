@@ -4,20 +4,28 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{github, recorded, send, serve_with_log, stripe};
-use crate::helpers::cli::Cli;
+use crate::helpers::cli::{Cli, Serving};
 use crate::helpers::gateway::runtime;
 use crate::helpers::http;
 use crate::helpers::sender::Fields;
 
-#[test]
-fn the_log_is_the_same_while_the_gateway_runs_and_after() {
-    let cli = Cli::new();
-    let serving = serve_with_log(&cli);
+/// A gateway whose log has a first delivery of Stripe's, its repeat, one of GitHub's and one that was refused.
+fn with_four_deliveries(cli: &Cli) -> Serving {
+    let serving = serve_with_log(cli);
     send(&serving, &stripe("evt_1"));
     send(&serving, &stripe("evt_1"));
     send(&serving, &github("one", b"{}"));
     send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
     recorded(&serving, 2);
+    // The log's rows are written within 100 ms; a redrive of nothing takes them along.
+    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    serving
+}
+
+#[test]
+fn the_log_is_the_same_while_the_gateway_runs_and_after() {
+    let cli = Cli::new();
+    let serving = with_four_deliveries(&cli);
     let commands: [&[&str]; 5] = [
         &["log", "--json"],
         &["log"],
@@ -25,8 +33,6 @@ fn the_log_is_the_same_while_the_gateway_runs_and_after() {
         &["log", "show", "evt_1", "--json"],
         &["log", "show", "github/one"],
     ];
-    // The log's rows are written within 100 ms; a redrive of nothing takes them along.
-    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
     let live: Vec<String> = commands.iter().map(|command| cli.run(command).expect(0).stdout).collect();
     serving.stop().expect(0);
     let after: Vec<String> = commands.iter().map(|command| cli.run(command).expect(0).stdout).collect();
@@ -157,13 +163,7 @@ fn a_follower_is_told_of_a_slow_delivery_that_others_overtook() {
 #[test]
 fn every_filter_of_log_is_that_of_the_admin_listener() {
     let cli = Cli::new();
-    let serving = serve_with_log(&cli);
-    send(&serving, &stripe("evt_1"));
-    send(&serving, &stripe("evt_1"));
-    send(&serving, &github("one", b"{}"));
-    send(&serving, &http::request("POST", "/hooks/github", &Fields::new(), b"{}"));
-    recorded(&serving, 2);
-    cli.run(&["redrive", "stripe/evt_1"]).expect(0);
+    let serving = with_four_deliveries(&cli);
     let cases: [(&[&str], usize); 15] = [
         (&[], 4),
         (&["--source", "github"], 2),

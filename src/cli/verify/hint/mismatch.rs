@@ -57,9 +57,7 @@ fn nothing(case: &Case<'_>) -> String {
     if case.verifier.takes_credentials() {
         return "another token was sent than the configured one: copy it again from the registration that sends here".to_owned();
     }
-    let length =
-        case.delivery.headers.find("content-length").and_then(|said| std::str::from_utf8(said).ok()?.parse::<usize>().ok());
-    let length = match length {
+    let length = match bodies::said_length(&case.delivery.headers) {
         Some(said) if said != case.delivery.body.len() => {
             format!("; the head speaks of {said} bytes of body and the capture has {}", case.delivery.body.len())
         }

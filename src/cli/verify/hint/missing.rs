@@ -1,6 +1,6 @@
 //! A signature that is not there, or not of its form: which one is expected, and what is there instead.
 
-use super::Case;
+use super::{Case, each_once};
 use crate::config::nearest;
 use crate::preset::{Check, Encoding, Locator, Parts, builtin, builtin_names};
 
@@ -10,7 +10,7 @@ const FOREIGN_MAX: usize = 3;
 /// Which header is expected, which one is near, and whose signature is there.
 pub(super) fn header(case: &Case<'_>) -> String {
     let checks = case.checks();
-    let expected: Vec<&str> = checks.iter().filter_map(|check| signature_header(check)).collect();
+    let expected = each_once(checks.iter().filter_map(|check| signature_header(check)));
     if expected.is_empty() {
         return "the signature is no header: see `hookgate providers` for where it is".to_owned();
     }
