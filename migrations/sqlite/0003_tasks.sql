@@ -59,7 +59,8 @@ CREATE TABLE attempt (
     started_at_us INTEGER NOT NULL,
     -- How long it took, in microseconds; none of a lost one.
     duration_us INTEGER,
-    -- `answered`, `timed-out`, `broken`, `unsent` or `lost`; of a command also `exited`, `signalled` or `stopped`.
+    -- `answered`, `timed-out`, `broken`, `unsent` or `lost`; of a command also `exited`, `signalled` or `stopped`; of a closure
+    -- `succeeded`, `failed` or `refused`.
     outcome TEXT NOT NULL,
     -- The status that the handler answered.
     status INTEGER,

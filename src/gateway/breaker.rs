@@ -72,7 +72,7 @@ impl Breaker {
         }
     }
 
-    /// A probe is in nobody's hand any more. Changes nothing where its end was told before.
+    /// The probe is in nobody's hand any more.
     pub(super) fn probe_gone(&mut self) {
         if let Some(open) = &mut self.open {
             open.probing = false;

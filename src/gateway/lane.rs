@@ -109,17 +109,19 @@ impl Lane {
     }
 }
 
-/// A call's slot, given back when it is dropped.
+/// A call's slot, given back once the call has ended or is dropped.
 pub(super) struct Slot {
     lane: Arc<Lane>,
     probe: bool,
 }
 
 impl Slot {
-    /// The call has ended so: the breaker hears of it.
-    pub(super) fn ended(&self, health: Health, most_failures: u32, now: Duration) -> Option<Change> {
-        let change = self.lane.breaker().ended(health, self.probe, most_failures, now);
-        if change.is_some() || self.probe {
+    /// The call has ended so: the breaker hears of it, and the slot is free.
+    pub(super) fn ended(mut self, health: Health, most_failures: u32, now: Duration) -> Option<Change> {
+        // The next probe may begin at once, and is not to be taken for gone with this one.
+        let was_probe = std::mem::take(&mut self.probe);
+        let change = self.lane.breaker().ended(health, was_probe, most_failures, now);
+        if change.is_some() || was_probe {
             self.lane.breaker_moved.notify_one();
         }
         change

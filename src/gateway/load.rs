@@ -61,7 +61,25 @@ impl Load {
 
     /// A place for a request, once there is one.
     pub async fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.requests).acquire_owned().await.ok()
+        loop {
+            let place = Arc::clone(&self.requests).acquire_owned().await.ok()?;
+            if let Some(place) = self.unless_owed(place) {
+                return Some(place);
+            }
+        }
+    }
+
+    /// Pays with a place that came to who waited for one, and so was never free.
+    fn unless_owed(&self, place: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        let _one_at_a_time = self.requests_max.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.owed.load(Ordering::Relaxed).checked_sub(1) {
+            None => Some(place),
+            Some(less) => {
+                self.owed.store(less, Ordering::Relaxed);
+                place.forget();
+                None
+            }
+        }
     }
 
     /// The share of one source.
@@ -159,6 +177,8 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -211,6 +231,19 @@ mod tests {
         load.set(2, 100);
         load.renew(&share);
         assert!(load.body(&share).grow(50));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_place_gets_none_that_is_one_too_many() {
+        let load = Load::new(2, 0);
+        let (first, second) = (load.try_enter(), load.try_enter());
+        let mut waits = Box::pin(load.enter());
+        assert!((&mut waits).now_or_never().is_none(), "all are taken");
+        load.set(1, 0);
+        drop(first);
+        assert!((&mut waits).now_or_never().is_none(), "one is still in hand");
+        drop(second);
+        assert!(waits.await.is_some());
     }
 
     #[test]

@@ -253,7 +253,6 @@ impl Outbox {
         if let Some(change) = slot.ended(health(&outcome, settlement), worker.breaker_failures, self.clock.monotonic()) {
             self.tell_change(&worker.name, change.into());
         }
-        drop(slot);
         let settled = self.ledger.settle_task(lease, Attempt { duration, outcome: outcome.clone() }, settlement).await;
         match settled {
             Ok(Settled::Recorded) => {}

@@ -360,7 +360,7 @@ pub trait Ledger: Send + Sync {
     /// Counts by source and by handler; of events first received at `since` or later, where that is given, and of one source.
     ///
     /// # Errors
-    /// `RolledBack` where it could not be read.
+    /// `NotFound` where nobody knows of the source, `RolledBack` where it could not be read.
     fn stats(&self, source: Option<SourceName>, since: Option<Timestamp>) -> Reply<'_, StatsReport>;
 
     /// Remembers that a handler is paused, or is not any more. A pause outlives restarts. Whether that changes anything is told.

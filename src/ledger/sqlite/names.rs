@@ -40,7 +40,7 @@ impl Names {
         Ok(id)
     }
 
-    /// The number of a handler, where it ever had a task.
+    /// The number of a handler, where it has one.
     pub(super) fn find_handler(&mut self, conn: &Connection, name: &HandlerName) -> rusqlite::Result<Option<i64>> {
         if let Some(id) = self.handlers.get(name) {
             return Ok(Some(*id));

@@ -85,10 +85,10 @@ fn name_value(name: Option<&HandlerName>) -> Value {
 
 /// The numbers of the next events, and where to go on. One range of numbers at most: there may be none, and yet more to come.
 pub(super) fn next(conn: &Connection, batch: &Batch) -> Result<(Vec<i64>, Option<Cursor>), Fault> {
-    let Cursor { after, upto } = match batch.cursor {
-        Some(cursor) => cursor,
-        None => Cursor { after: 0, upto: conn.prepare_cached(sql::NEWEST_EVENT)?.query_row([], |row| row.get(0))? },
-    };
+    let newest: i64 = conn.prepare_cached(sql::NEWEST_EVENT)?.query_row([], |row| row.get(0))?;
+    let Cursor { after, upto } = batch.cursor.unwrap_or(Cursor { after: 0, upto: newest });
+    // Anybody can write a cursor that goes on for ever.
+    let upto = upto.min(newest);
     let dead_alone = batch.filter.state == Some(EventState::Dead);
     let (events, in_order) = if dead_alone { (sql::DEAD_EVENTS, sql::DEAD_IN_ORDER) } else { (sql::EVENTS, sql::IN_ORDER) };
     // What an index finds is found at once.

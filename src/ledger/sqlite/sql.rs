@@ -1,5 +1,5 @@
-//! Every statement on our tables, one for each verb; those of operators alone are in `operator_sql`. Beside them only `listing` and
-//! `select` put conditions together, and `open` and `migrate` speak of the schema itself.
+//! Every statement on our tables, one for each verb; those of operators alone are in `operator_sql`, those of retention in
+//! `purge::sql`. Beside them only `listing` and `select` put conditions together, and `open` and `migrate` speak of the schema itself.
 //!
 //! A statement that moves a task takes its legal from-states from [`TRANSITIONS`](crate::ledger::TRANSITIONS).
 

@@ -11,6 +11,7 @@ use crate::helpers::store::{Stand, discard};
 super::promises! {
     batches_together_are_every_event_once_oldest_first,
     what_comes_after_the_first_batch_is_in_none,
+    a_cursor_of_somebodys_own_making_ends_with_the_events,
     a_trial_changes_nothing,
     every_condition_must_hold,
     an_event_that_cannot_be_done_is_skipped_and_the_rest_done,
@@ -82,6 +83,16 @@ async fn what_comes_after_the_first_batch_is_in_none(stand: Stand) {
     let done = run(&stand, &batch).await;
     assert_eq!((told(&done), done.next), (vec![("evt_2", Ok(1))], None));
     assert_eq!(stand.report("late").await.state, EventState::Dead);
+}
+
+async fn a_cursor_of_somebodys_own_making_ends_with_the_events(stand: Stand) {
+    with_dead(&stand, 2).await;
+    for filter in [dead(), EventFilter { source: Some(source("shop")), ..EventFilter::default() }] {
+        let cursor = "1-9223372036854775807".parse().ok();
+        let batch = Batch { cursor, stays: Stays::No, ..redriving(filter, Redrive::default()) };
+        let done = run(&stand, &batch).await;
+        assert_eq!((told(&done), done.next), (vec![("evt_2", Ok(1))], None));
+    }
 }
 
 async fn a_trial_changes_nothing(stand: Stand) {

@@ -7,6 +7,16 @@ use crate::helpers::gateway::{ANSWER_DEADLINE, Gateway, SOURCES, problem, stripe
 use crate::helpers::http::{self, Connection};
 use crate::helpers::sender::Fields;
 
+/// A gateway with room for one request, the database that keeps that one waiting, and who sent it.
+async fn with_the_one_place_taken() -> (Gateway, rusqlite::Connection, Connection) {
+    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
+    let other = gateway.held_database();
+    let mut first = Connection::to(gateway.public).await;
+    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
+    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    (gateway, other, first)
+}
+
 /// The head of a request of which not a byte of the body is sent.
 fn head_of_stripe() -> Vec<u8> {
     let mut head = http::head("POST", "/hooks/stripe", &Fields::new());
@@ -16,11 +26,7 @@ fn head_of_stripe() -> Vec<u8> {
 
 #[tokio::test]
 async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_are_served_again_after() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.held_database();
-    let mut first = Connection::to(gateway.public).await;
-    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
-    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let (gateway, other, mut first) = with_the_one_place_taken().await;
     let second = gateway.send(&gateway.stripe(&stripe_body("evt_2", "invoice.paid"))).await;
     assert_refused(&gateway, &second, 503, "overloaded").await;
     assert_eq!(second.header("retry-after"), Some("2"));
@@ -32,11 +38,7 @@ async fn with_every_place_taken_a_sender_that_retries_gets_503_and_the_others_ar
 
 #[tokio::test]
 async fn with_every_place_taken_a_sender_that_retries_is_turned_away_before_its_body_is_read() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.held_database();
-    let mut first = Connection::to(gateway.public).await;
-    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
-    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let (gateway, other, mut first) = with_the_one_place_taken().await;
     let mut second = Connection::to(gateway.public).await;
     second.send(&head_of_stripe()).await;
     assert_refused(&gateway, &second.answer().await, 503, "overloaded").await;
@@ -59,11 +61,7 @@ async fn with_no_place_before_the_store_a_sender_that_retries_is_turned_away_bef
 
 #[tokio::test]
 async fn who_does_not_retry_waits_for_a_place_before_its_body_is_read() {
-    let gateway = Gateway::start(&format!("[limits]\nin_flight = 1\nbody_deadline = \"3s\"\n{SOURCES}")).await;
-    let other = gateway.held_database();
-    let mut first = Connection::to(gateway.public).await;
-    first.send(&gateway.stripe(&stripe_body("evt_1", "invoice.paid"))).await;
-    gateway.clock.sleeper(ANSWER_DEADLINE, ANSWER_DEADLINE).await;
+    let (gateway, other, mut first) = with_the_one_place_taken().await;
     let mut second = Connection::to(gateway.public).await;
     second.send(&gateway.github("one", "push", b"{}")).await;
     gateway.clock.sleeper(Duration::from_secs(8), Duration::from_secs(8)).await;
