@@ -100,6 +100,9 @@ impl Outbox {
                 lane
             }));
             let paused = paused.contains(&worker.name);
+            if worker.breaker_failures == 0 {
+                lane.reset();
+            }
             lane.wanted.send_replace(Wanted { worker: Some(Arc::new(worker)), paused });
         }
     }

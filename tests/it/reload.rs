@@ -98,6 +98,22 @@ async fn a_handler_that_fails_is_left_alone_through_a_reload() {
 }
 
 #[tokio::test]
+async fn a_handler_whose_breaker_is_taken_away_is_called_again_at_once() {
+    let target = Target::start([Reply::status(500)]).await;
+    let with = |most: u8| {
+        let more = format!("breaker_failures = {most}\nretry = [\"1h\"]");
+        format!("{SOURCES}{}", handler("billing", &target.url(), &more))
+    };
+    let gateway = Gateway::start(&with(1)).await;
+    gateway.accept("evt_1", "invoice.paid").await;
+    gateway.attempt().await;
+    gateway.accept("evt_2", "invoice.paid").await;
+    gateway.clock.sleeper(Duration::from_secs(5), Duration::from_secs(5)).await;
+    gateway.reload(&with(0)).await;
+    assert_eq!(gateway.attempt().await.event_id.as_str(), "evt_2");
+}
+
+#[tokio::test]
 async fn more_slots_are_used_at_once() {
     let gate = Gate::closed();
     let replies = (0..2).map(|_| Reply::After(gate.clone(), Box::new(Reply::status(200))));
